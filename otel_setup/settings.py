@@ -1,0 +1,349 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Every variable that steers the set-up, once: name, type, default, meaning.
+
+Standard ``OTEL_*`` variables keep the meaning that the OpenTelemetry specification
+gives them; the SDK reads them, so our defaults are written into the environment,
+and only where the user left a variable unset. Variables of our own begin with
+``OTEL_SETUP_`` and are few. An empty variable counts as unset (specification,
+"Environment Variable Specification").
+
+Exceptions::
+
+    Exception
+    └── ConfigError    the environment contradicts the rules; lists every problem
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+
+class ConfigError(Exception):
+    """The environment holds values that telemetry cannot start with; ``problems`` has them all."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(problems))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """
+    One environment variable.
+
+    ``default`` is what counts when it is unset; None leaves the decision to the SDK.
+    ``parse`` turns the text into the value or raises ValueError with the rule that it breaks.
+    """
+
+    name: str
+    default: str | None
+    doc: str
+    parse: Callable[[str], object] = str
+    secret: bool = False
+
+
+#: A token of HTTP, and the printable characters that a header in a variable may have.
+_HEADER = re.compile(r"[!#-'*+.0-9A-Z^-z|~-]+[ \t]*=[ \t]*[ -!#-+\--:<-\[\]-~]*")
+
+
+def _boolean(text: str) -> bool:
+    if text.lower() not in {"true", "false"}:
+        raise ValueError("expected true or false")
+    return text.lower() == "true"
+
+
+def _seconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 3600:  # noqa: PLR2004 - an hour, said in the message
+        raise ValueError("expected seconds, more than 0 and at most 3600")
+    return value
+
+
+def _milliseconds(text: str) -> int:
+    if not text.isdecimal() or not 100 <= int(text) <= 3_600_000:  # noqa: PLR2004 - said in the message
+        raise ValueError("expected whole milliseconds from 100 to 3600000")
+    return int(text)
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 65536:  # noqa: PLR2004 - the range of TCP ports
+        raise ValueError("expected a port from 1 to 65535")
+    return int(text)
+
+
+def _url(text: str) -> str:
+    try:
+        parts = urlsplit(text)
+        right = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        right = False
+    if not right:
+        raise ValueError("expected a URL such as http://127.0.0.1:4318")
+    return text
+
+
+def _headers(text: str) -> str:
+    # What the SDK cannot read it would print, secrets included.
+    if not all(_HEADER.fullmatch(part.strip()) for part in text.split(",") if part.strip()):
+        raise ValueError("expected key=value, several with commas, other characters as %XX")
+    return text
+
+
+def _protocol(text: str) -> str:
+    if text not in {"http/protobuf", "grpc"}:
+        raise ValueError("expected http/protobuf or grpc")
+    return text
+
+
+def _exporters(*known: str) -> Callable[[str], tuple[str, ...]]:
+    def parse(text: str) -> tuple[str, ...]:
+        names = tuple(name.strip() for name in text.split(",") if name.strip())
+        unknown = [name for name in names if name not in known]
+        if unknown or ("none" in names and len(names) > 1):
+            raise ValueError(f"expected none, or a list of {', '.join(known[1:])}")
+        return tuple(dict.fromkeys(name for name in names if name != "none"))
+
+    return parse
+
+
+#: The variables, in the order in which the reference page shows them.
+VARIABLES: tuple[Variable, ...] = (
+    Variable(
+        name="OTEL_SDK_DISABLED",
+        default="false",
+        parse=_boolean,
+        doc="true: nothing is set up and no library is patched.",
+    ),
+    Variable(
+        name="OTEL_SERVICE_NAME",
+        default=None,
+        doc="Name of the service; becomes Prometheus' label job.",
+    ),
+    Variable(
+        name="OTEL_RESOURCE_ATTRIBUTES",
+        default=None,
+        doc="More about the process: key=value,key=value.",
+    ),
+    Variable(
+        name="OTEL_EXPORTER_OTLP_ENDPOINT",
+        default="http://127.0.0.1:4318",
+        parse=_url,
+        doc="The Collector. Port 4318 speaks http/protobuf, 4317 grpc.",
+    ),
+    Variable(
+        name="OTEL_EXPORTER_OTLP_PROTOCOL",
+        default="http/protobuf",
+        parse=_protocol,
+        doc="http/protobuf, or grpc (needs the extra otel-setup[grpc]).",
+    ),
+    Variable(
+        name="OTEL_EXPORTER_OTLP_HEADERS",
+        default=None,
+        secret=True,
+        parse=_headers,
+        doc="Headers for the Collector, such as its token: key=value,key=value.",
+    ),
+    Variable(
+        name="OTEL_EXPORTER_OTLP_TIMEOUT",
+        default="3",
+        parse=_seconds,
+        doc="Seconds that one export may take.",
+    ),
+    Variable(
+        name="OTEL_TRACES_EXPORTER",
+        default="otlp",
+        parse=_exporters("none", "otlp", "console"),
+        doc="Where traces go: otlp, console, none.",
+    ),
+    Variable(
+        name="OTEL_METRICS_EXPORTER",
+        default="otlp",
+        parse=_exporters("none", "otlp", "console", "prometheus"),
+        doc="Where metrics go: otlp, prometheus (a /metrics page, one-process apps only), "
+        "console, none; several with commas.",
+    ),
+    Variable(
+        name="OTEL_LOGS_EXPORTER",
+        default="none",
+        parse=_exporters("none", "otlp", "console"),
+        doc="Where log records go: none, otlp, console.",
+    ),
+    Variable(
+        name="OTEL_METRIC_EXPORT_INTERVAL",
+        default="15000",
+        parse=_milliseconds,
+        doc="Milliseconds between two exports of metrics.",
+    ),
+    Variable(
+        name="OTEL_EXPORTER_PROMETHEUS_HOST",
+        default="127.0.0.1",
+        doc="Address of the /metrics page.",
+    ),
+    Variable(
+        name="OTEL_EXPORTER_PROMETHEUS_PORT",
+        default="9464",
+        parse=_port,
+        doc="Port of the /metrics page.",
+    ),
+    Variable(
+        name="OTEL_SEMCONV_STABILITY_OPT_IN",
+        default="http,database",
+        doc="Which conventions are used in their stable form; http and database are always added, "
+        "because dashboards read seconds under the stable names only.",
+    ),
+    Variable(
+        name="OTEL_PYTHON_EXCLUDED_URLS",
+        default="/healthz$,/metrics$",
+        doc="Regular expressions of URLs that are not measured.",
+    ),
+    Variable(
+        name="OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
+        default=None,
+        doc="Libraries that are left alone: names of instrumentations with commas, or *.",
+    ),
+    Variable(
+        name="OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED",
+        default="true",
+        parse=_boolean,
+        doc="true: the SDK counts its own exports, queues and losses (otel.sdk.*).",
+    ),
+    Variable(
+        name="OTEL_SETUP_EXIT_TIMEOUT",
+        default="3",
+        parse=_seconds,
+        doc="Seconds that the last exports together may hold up the end of the process.",
+    ),
+)
+
+_ALWAYS_STABLE = ("http", "database")
+_PORT_OF_PROTOCOL = {"http/protobuf": 4318, "grpc": 4317}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What one process needs to know to emit telemetry; made by `from_env`."""
+
+    disabled: bool
+    service_name: str | None
+    endpoint: str
+    protocol: str
+    traces_exporters: tuple[str, ...]
+    metrics_exporters: tuple[str, ...]
+    logs_exporters: tuple[str, ...]
+    prometheus_host: str
+    prometheus_port: int
+    semconv_opt_in: str
+    exit_timeout: float
+    #: Contradictions that were repaired; each is worth one log line.
+    repairs: tuple[str, ...]
+    #: The whole environment of `VARIABLES` with defaults filled in, for the SDK to read.
+    environment: Mapping[str, str]
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+        """
+        Read *environ* (``os.environ`` when None) and check all of it.
+
+        Raises:
+            ConfigError: with every problem, each naming the variable, its value and the fix.
+        """
+        raw = os.environ if environ is None else environ
+        text: dict[str, str] = {}
+        value: dict[str, object] = {}
+        problems: list[str] = []
+        for variable in VARIABLES:
+            chosen = raw.get(variable.name, "").strip() or variable.default
+            if chosen is None:
+                continue
+            text[variable.name] = chosen
+            try:
+                value[variable.name] = variable.parse(chosen)
+            except ValueError as rule:
+                problems.append(_problem(variable, chosen, str(rule)))
+        if raw.get("OTEL_CONFIG_FILE", "").strip():
+            problems.append(
+                f"OTEL_CONFIG_FILE={raw['OTEL_CONFIG_FILE']!r}: otel_setup is configured by "
+                "environment variables. Unset it, or set OTEL_PYTHON_CONFIGURATOR to a "
+                "configurator that reads the file."
+            )
+        if problems:
+            raise ConfigError(problems)
+        return cls._from_values(text, value)
+
+    @classmethod
+    def _from_values(cls, text: dict[str, str], value: dict[str, object]) -> Settings:
+        protocol = text["OTEL_EXPORTER_OTLP_PROTOCOL"]
+        endpoint, repairs = _endpoint_for(text["OTEL_EXPORTER_OTLP_ENDPOINT"], protocol)
+        text["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
+        opt_in = _with_stable(text["OTEL_SEMCONV_STABILITY_OPT_IN"])
+        text["OTEL_SEMCONV_STABILITY_OPT_IN"] = opt_in
+        return cls(
+            disabled=value["OTEL_SDK_DISABLED"] is True,
+            service_name=text.get("OTEL_SERVICE_NAME"),
+            endpoint=endpoint,
+            protocol=protocol,
+            traces_exporters=_names(value["OTEL_TRACES_EXPORTER"]),
+            metrics_exporters=_names(value["OTEL_METRICS_EXPORTER"]),
+            logs_exporters=_names(value["OTEL_LOGS_EXPORTER"]),
+            prometheus_host=text["OTEL_EXPORTER_PROMETHEUS_HOST"],
+            prometheus_port=int(text["OTEL_EXPORTER_PROMETHEUS_PORT"]),
+            semconv_opt_in=opt_in,
+            exit_timeout=float(text["OTEL_SETUP_EXIT_TIMEOUT"]),
+            repairs=repairs,
+            environment=text,
+        )
+
+    def apply(self, environ: MutableMapping[str, str] | None = None) -> None:
+        """Write defaults and repairs into *environ*, from where the SDK and upstream read them."""
+        target = os.environ if environ is None else environ
+        for name, chosen in self.environment.items():
+            target[name] = chosen
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else ()
+
+
+def _problem(variable: Variable, chosen: str, rule: str) -> str:
+    shown = "<hidden>" if variable.secret else repr(_without_password(chosen))
+    return f"{variable.name}={shown}: {rule}. {variable.doc}"
+
+
+def _without_password(text: str) -> str:
+    if "@" not in text:
+        return text
+    return "***@" + text.rsplit("@", 1)[-1]
+
+
+def _endpoint_for(endpoint: str, protocol: str) -> tuple[str, tuple[str, ...]]:
+    """Move the well-known port of the other protocol to the one that *protocol* uses."""
+    parts = urlsplit(endpoint)
+    wanted = _PORT_OF_PROTOCOL[protocol]
+    other = next(port for port in _PORT_OF_PROTOCOL.values() if port != wanted)
+    if parts.port != other:
+        return endpoint, ()
+    host = parts.netloc.rpartition(":")[0]
+    repaired = urlunsplit(parts._replace(netloc=f"{host}:{wanted}"))
+    line = (
+        f"OTEL_EXPORTER_OTLP_ENDPOINT={_without_password(endpoint)!r} is the port of another "
+        f"protocol than OTEL_EXPORTER_OTLP_PROTOCOL={protocol!r}; "
+        f"{_without_password(repaired)!r} is used. Set one of the two to match the other."
+    )
+    return repaired, (line,)
+
+
+def _with_stable(opt_in: str) -> str:
+    """Add http and database to the opt-in list unless the user has them or their /dup form."""
+    tokens = [token.strip() for token in opt_in.split(",") if token.strip()]
+    for token in _ALWAYS_STABLE:
+        if token not in tokens and f"{token}/dup" not in tokens:
+            tokens.append(token)
+    return ",".join(tokens)

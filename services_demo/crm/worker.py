@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The CRM's worker: takes in all events and notifies customers. Runs once."""
+
+import sys
+
+from services_demo.bus import Consumer, run_parts
+from services_demo.bus.supervisor import configure_logging
+from services_demo.bus.topology import CRM_QUEUE
+from services_demo.configuration import ConfigurationError, load
+from services_demo.crm.events import apply_event
+from services_demo.crm.settings import CrmWorkerSettings
+from services_demo.database import open_pool
+
+
+def main() -> int:
+    """Run until SIGTERM; return the exit code."""
+    configure_logging()
+    settings = load(CrmWorkerSettings)
+    pool = open_pool(settings.crm_database_url, "services_demo.crm")
+    return run_parts(Consumer(CRM_QUEUE, settings.amqp_url, pool, apply_event))
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except ConfigurationError as error:
+        sys.exit(str(error))

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Counts the orders that customers tried to place and did not get."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+
+from otel_setup import instrument
+from services_demo import catalogue
+from services_demo.web.errors import ApiError
+
+ORDER_ERRORS = instrument(catalogue.ORDER_ERRORS)
+
+
+class OrderRoute(APIRoute):
+    """A route that also counts bodies that are no order, which never reach the endpoint."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler with the counter around it."""
+        handle = super().get_route_handler()
+
+        async def counted(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except Exception as error:
+                ORDER_ERRORS.add(1, {"error.type": _type_of(error)})
+                raise
+
+        return counted
+
+
+def _type_of(error: Exception) -> str:
+    if isinstance(error, ApiError):
+        return error.code
+    return "invalid_request" if isinstance(error, RequestValidationError) else type(error).__name__

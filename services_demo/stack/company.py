@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs of the company: three APIs and their workers, launched with telemetry."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from services_demo.stack import probes
+from services_demo.stack.infrastructure import RABBITMQ_USER, S3_USER, database_url
+from services_demo.stack.layout import REPOSITORY, Layout
+from services_demo.stack.program import Program
+
+#: Orders per minute of the demo's customers; enough for every rate to be seen.
+_ORDERS_PER_MINUTE = "30"
+
+#: Without it, requests that follow a large upload on the same connection join its trace.
+_RESET = ("--reset-contextvars",)
+
+#: Exports come often, so that a person who looks sees the order of a moment ago.
+_EXPORT_MILLISECONDS = "2000"
+
+
+def programs(layout: Layout) -> list[Program]:
+    """Return the six programs; they start when everything below them serves."""
+    return [
+        _api(
+            layout,
+            "shop",
+            "Shop API (FastAPI, 2 workers)",
+            (
+                "uvicorn", "services_demo.shop.api:app",
+                "--host", "127.0.0.1",
+                "--port", str(layout.port("shop")),
+                "--workers", "2",
+                # The default of 5 s kills workers that import slowly on a busy machine.
+                "--timeout-worker-healthcheck", "60",
+                "--no-access-log",
+                *_RESET,
+            ),
+        ),
+        _worker(layout, "shop", "Shop worker: outbox relay, news from MES"),
+        _api(
+            layout,
+            "mes",
+            "MES API (Flask, 2 workers)",
+            (
+                "gunicorn", "services_demo.mes.api:app",
+                "--bind", layout.address("mes"),
+                "--workers", "2",
+                "--worker-class", "gthread",
+                "--threads", "4",
+                "--no-control-socket",
+            ),
+        ),
+        _worker(layout, "mes", "MES worker: prices, outbox relay"),
+        _api(
+            layout,
+            "crm",
+            "CRM API (FastAPI, 1 process)",
+            (
+                "uvicorn", "services_demo.crm.api:app",
+                "--host", "127.0.0.1",
+                "--port", str(layout.port("crm")),
+                "--no-access-log",
+                *_RESET,
+            ),
+        ),
+        # One process, so it can show the direct way: its own /metrics, no push.
+        _worker(
+            layout,
+            "crm",
+            "CRM worker: tells customers; serves /metrics itself",
+            OTEL_METRICS_EXPORTER="prometheus",
+            OTEL_EXPORTER_PROMETHEUS_PORT=str(layout.port("crm_worker")),
+        ),
+    ]  # fmt: skip
+
+
+def traffic(layout: Layout, environ: Mapping[str, str]) -> Program:
+    """Return the customers, operators and sales people; `demo` starts them when all is ready."""
+    command = [sys.executable, "-m", "services_demo.traffic"]
+    for service in ("shop", "mes", "crm"):
+        command += [f"--{service}", layout.url(service)]
+    command += ["--rate", environ.get("STACK_TRAFFIC_RATE") or _ORDERS_PER_MINUTE]
+    if environ.get("STACK_TRAFFIC_WEB"):
+        command += ["--web", "--web-port", str(layout.port("locust"))]
+    return Program(
+        name="traffic",
+        says="customers, operators and sales (locust)",
+        command=tuple(command),
+        directory=REPOSITORY,
+        environment={"PYTHONUNBUFFERED": "1"},
+        wave=3,
+        ready=lambda: None,
+    )
+
+
+def _environment(layout: Layout, service: str, name: str) -> dict[str, str]:
+    return {
+        "PYTHONUNBUFFERED": "1",
+        "OTEL_SERVICE_NAME": name,
+        "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=demo",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": layout.url("otlp_http"),
+        "OTEL_METRIC_EXPORT_INTERVAL": _EXPORT_MILLISECONDS,
+        "OTEL_BSP_SCHEDULE_DELAY": _EXPORT_MILLISECONDS,
+        f"{service.upper()}_DATABASE_URL": database_url(layout, service, service),
+        "AMQP_URL": f"amqp://{RABBITMQ_USER}:{layout.secret}@{layout.address('amqp')}/%2F",
+        "S3_ENDPOINT_URL": layout.url("s3"),
+        "AWS_ACCESS_KEY_ID": S3_USER,
+        "AWS_SECRET_ACCESS_KEY": layout.secret,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        # Mesh work is one thread per order; more would only fight over two cores.
+        "OPENBLAS_NUM_THREADS": "1",
+    }
+
+
+def _launch(*command: str) -> tuple[str, ...]:
+    program, *arguments = command
+    scripts = Path(sys.executable).parent
+    return (str(scripts / "opentelemetry-instrument"), str(scripts / program), *arguments)
+
+
+def _api(layout: Layout, service: str, says: str, command: tuple[str, ...]) -> Program:
+    name = f"{service}-api"
+    return Program(
+        name=name,
+        says=says,
+        command=_launch(*command),
+        environment=_environment(layout, service, name),
+        directory=REPOSITORY,
+        wave=2,
+        ready=probes.http(layout.url(service) + "/healthz"),
+    )
+
+
+def _worker(layout: Layout, service: str, says: str, **more: str) -> Program:
+    name = f"{service}-worker"
+    return Program(
+        name=name,
+        says=says,
+        command=_launch("python", "-m", f"services_demo.{service}.worker"),
+        environment={**_environment(layout, service, name), **more},
+        directory=REPOSITORY,
+        wave=2,
+        ready=probes.consumer(
+            layout.url("rabbitmq_page"), (RABBITMQ_USER, layout.secret), f"{service}.orders"
+        ),
+    )

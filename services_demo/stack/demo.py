@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+The main job: the company comes up, an order runs through it, and its telemetry is shown.
+
+With ``check`` it ends with a verdict; otherwise it stays until Ctrl-C and names every
+part that dies and comes back.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from types import FrameType
+
+from services_demo.stack import launch, layout, report, status, traces
+from services_demo.stack.control import Control
+from services_demo.stack.errors import StackError
+from services_demo.stack.infrastructure import RABBITMQ_USER
+from services_demo.stack.layout import Layout
+from services_demo.stack.say import say
+from services_demo.stack.watch import SupervisorGoneError, Watch
+from services_demo.traffic.order import FollowedOrder, OrderError, place_and_follow
+
+_ORDER_SECONDS = 60.0
+_DATA_SECONDS = 120.0
+_TRACE_SECONDS = 20.0
+_DOWN_SECONDS = 60.0
+
+
+def run(*, check: bool) -> int:
+    """Run the main job; 0 when every served row has data and the trace is whole."""
+    # `kill` ends it in order, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, _interrupt)
+    began = time.monotonic()
+    place = launch.up()
+    say(f"everything serves after {time.monotonic() - began:.0f} s")
+    try:
+        missing = _show(place)
+        if check:
+            return _verdict(missing)
+        say("stays up until Ctrl-C or `make down`; parts that die are named here")
+        _stay(place)
+    except KeyboardInterrupt:
+        say("interrupted")
+    finally:
+        if layout.saved(os.environ) is not None:
+            launch.down()
+    return 0
+
+
+def _stay(place: Layout) -> None:
+    """Watch until somebody else stops the stack."""
+    try:
+        Watch(place, launch.programs(place)).stay()
+    except SupervisorGoneError as error:
+        deadline = time.monotonic() + _DOWN_SECONDS
+        while layout.saved(os.environ) is not None:
+            if time.monotonic() > deadline:
+                raise StackError(str(error)) from error
+            time.sleep(0.2)
+        say("stopped by `make down`")
+
+
+def _show(place: Layout) -> list[str]:
+    """Run an order and traffic, print what arrives; returns what is missing."""
+    say("one order from sign-in to the customer's notification:")
+    order = _follow(place)
+    Control(place).start("traffic")
+    say("customers, operators and sales are at work; waiting for every row to have data …")
+    missing = report.wait_for_data(place.url("prometheus"), _DATA_SECONDS)
+    seen = traces.wait_for_way(place.url("zipkin"), order.trace_id, _TRACE_SECONDS)
+    missing += [
+        f"trace {order.trace_id}: no span of {name}" for name in traces.WAY if name not in seen
+    ]
+    print("\n" + report.table(place.url("prometheus")))
+    print(_closing(place, order, seen))
+    return missing
+
+
+def _follow(place: Layout) -> FollowedOrder:
+    def on_step(name: str, seconds: float) -> None:
+        say(f"  {name:<24} {seconds * 1000:6.0f} ms")
+
+    try:
+        return place_and_follow(
+            *(place.url(name) for name in ("shop", "mes", "crm")),
+            timeout=_ORDER_SECONDS,
+            traced=True,
+            on_step=on_step,
+        )
+    except OrderError as error:
+        raise StackError(f"the first order did not get through: {error}") from error
+
+
+def _closing(place: Layout, order: FollowedOrder, seen: list[str]) -> str:
+    zipkin, prometheus = place.url("zipkin"), place.url("prometheus")
+    return f"""
+One trace over both queues: {order.trace_id}
+  seen in it: {", ".join(seen) or "nothing"}
+  {traces.page(zipkin, order.trace_id)}
+
+Pages
+  Prometheus    {prometheus}/query
+  Traces        {zipkin}/zipkin/
+  RabbitMQ      {place.url("rabbitmq_page")}   (user {RABBITMQ_USER}; its password is in stack.json)
+  Alertmanager  {place.url("alertmanager")}
+  Shop API      {place.url("shop")}/docs
+  CRM API       {place.url("crm")}/docs
+  metrics       pull {place.url("otelcol_pull")}/metrics   direct {place.url("crm_worker")}/metrics
+Memory of the whole stack: {status.all_memory(place):.0f} MiB
+"""
+
+
+def _verdict(missing: list[str]) -> int:
+    if missing:
+        say("NOT everything arrived:")
+        for line in missing:
+            print(f"  {line}")
+        return 1
+    say("every served row has data, and the trace is whole")
+    return 0
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs below the services: stores, broker, and everything that carries telemetry."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from pathlib import Path
+
+from services_demo.stack import probes
+from services_demo.stack.errors import StackError
+from services_demo.stack.layout import REPOSITORY, Layout
+from services_demo.stack.program import Program
+
+#: Users of the stores; each has the stack's secret as password.
+RABBITMQ_USER = "stack"
+S3_USER = "stack"
+MONITOR_USER = "otel_monitor"
+DATABASES = ("shop", "mes", "crm")
+
+
+def programs(layout: Layout) -> list[Program]:
+    """Return them in the order in which they are waited for."""
+    return [
+        _postgres(layout),
+        _epmd(layout),
+        _rabbitmq(layout),
+        _versitygw(layout),
+        _prometheus(layout),
+        _alertmanager(layout),
+        _node_exporter(layout),
+        _otelcol(layout),
+        _zipkin(layout),
+    ]
+
+
+def database_url(layout: Layout, user: str, database: str) -> str:
+    """Return the address of *database* for *user*."""
+    return f"postgresql://{user}:{layout.secret}@{layout.address('postgres')}/{database}"
+
+
+def postgres_program(name: str) -> str:
+    """
+    Return the path of a PostgreSQL server program, which Debian keeps off the PATH.
+
+    Raises:
+        StackError: no server is installed.
+    """
+    found = sorted(
+        Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: int(path.parts[4])
+    )
+    if found:
+        return str(found[-1])
+    on_path = shutil.which(name)
+    if on_path is None:
+        raise StackError(f"{name} of PostgreSQL is not installed. Run `make install` as root.")
+    return on_path
+
+
+def as_postgres(layout: Layout) -> tuple[str, ...]:
+    """Return what to put before a command of PostgreSQL, which refuses to run as root."""
+    if os.geteuid() != 0:
+        return ()
+    drop = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
+    if all(folder.stat().st_mode & stat.S_IXOTH for folder in layout.folder.parents):
+        return drop
+    # The clone lies in a folder that only root may enter, such as root's home.
+    return (*drop, "--inh-caps=+dac_override", "--ambient-caps=+dac_override")
+
+
+def _postgres(layout: Layout) -> Program:
+    settings = {
+        "port": str(layout.port("postgres")),
+        "listen_addresses": "127.0.0.1",
+        # A path to a socket may be 107 bytes long, a folder's name longer.
+        "unix_socket_directories": "",
+        "max_connections": "100",
+        "shared_buffers": "16MB",
+    }
+    options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
+    data = layout.folder / "postgres"
+    return Program(
+        name="postgres",
+        says="PostgreSQL, the databases shop, mes and crm",
+        command=(*as_postgres(layout), postgres_program("postgres"), "-D", str(data), *options),
+        wave=1,
+        ready=probes.postgres(database_url(layout, "postgres", "postgres")),
+        stop_signal="INT",  # fast shutdown: ends sessions instead of waiting for them
+    )
+
+
+def _erlang_environment(layout: Layout) -> dict[str, str]:
+    home = layout.folder / "rabbitmq"
+    return {
+        "HOME": str(home),  # keeps the cookie
+        "ERL_EPMD_PORT": str(layout.port("epmd")),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+    }
+
+
+def _epmd(layout: Layout) -> Program:
+    # Erlang would start it as a daemon that nobody ends.
+    return Program(
+        name="epmd",
+        says="Erlang's port mapper, which RabbitMQ needs",
+        command=("epmd", "-port", str(layout.port("epmd")), "-address", "127.0.0.1"),
+        environment=_erlang_environment(layout),
+        wave=1,
+        ready=probes.tcp(layout.port("epmd")),
+    )
+
+
+def _rabbitmq(layout: Layout) -> Program:
+    home = layout.folder / "rabbitmq"
+    return Program(
+        name="rabbitmq",
+        says="RabbitMQ with its management and Prometheus plugins",
+        command=("/usr/lib/rabbitmq/bin/rabbitmq-server",),
+        environment={
+            **_erlang_environment(layout),
+            "RABBITMQ_NODENAME": f"stack{layout.port('amqp')}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": str(layout.port("amqp")),
+            "RABBITMQ_DIST_PORT": str(layout.port("erlang")),
+            "RABBITMQ_MNESIA_BASE": str(home / "data"),
+            "RABBITMQ_LOG_BASE": str(home / "log"),
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
+            "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "enabled_plugins"),
+            # Makes the script become the broker instead of standing before it.
+            "RUNNING_UNDER_SYSTEMD": "true",
+            # Two schedulers, since it shares this machine; no port to the world for clustering.
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": (
+                "+S 2:2 -kernel inet_dist_use_interface {127,0,0,1}"
+            ),
+        },
+        wave=1,
+        ready=probes.amqp(layout.port("amqp")),
+        ready_within=90,
+        stop_within=30,
+    )
+
+
+def _versitygw(layout: Layout) -> Program:
+    return Program(
+        name="versitygw",
+        says="versitygw, the S3 storage",
+        command=(
+            str(layout.build / "bin" / "versitygw"),
+            "--port", layout.address("s3"),
+            "--health", "/health",
+            "--quiet",
+            "posix",
+            "--sidecar", str(layout.folder / "s3" / "attributes"),
+            str(layout.folder / "s3" / "objects"),
+        ),
+        # Not as arguments, which every user of the machine may read.
+        environment={"ROOT_ACCESS_KEY": S3_USER, "ROOT_SECRET_KEY": layout.secret},
+        wave=1,
+        ready=probes.http(layout.url("s3") + "/health"),
+    )  # fmt: skip
+
+
+def _prometheus(layout: Layout) -> Program:
+    home = layout.folder / "prometheus"
+    return Program(
+        name="prometheus",
+        says="Prometheus with its page",
+        command=(
+            str(layout.build / "bin" / "prometheus"),
+            f"--config.file={home / 'prometheus.yml'}",
+            f"--storage.tsdb.path={home / 'data'}",
+            "--storage.tsdb.retention.time=2d",
+            f"--web.listen-address={layout.address('prometheus')}",
+            "--web.enable-otlp-receiver",
+            "--web.enable-lifecycle",
+            # A counter that is first seen at 1 has risen by 1: without this it has not.
+            "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion",
+        ),
+        # It serves its page from the folder web/ below the one that it is started in.
+        directory=layout.build / "prometheus",
+        wave=1,
+        ready=probes.http(layout.url("prometheus") + "/-/ready"),
+        stop_within=20,
+    )
+
+
+def _alertmanager(layout: Layout) -> Program:
+    return Program(
+        name="alertmanager",
+        says="Alertmanager",
+        command=(
+            str(layout.build / "bin" / "alertmanager"),
+            f"--config.file={REPOSITORY / 'docker' / 'alertmanager' / 'alertmanager.yml'}",
+            f"--storage.path={layout.folder / 'alertmanager'}",
+            f"--web.listen-address={layout.address('alertmanager')}",
+            "--cluster.listen-address=",  # one machine: no peers to gossip with
+        ),
+        wave=1,
+        ready=probes.http(layout.url("alertmanager") + "/-/ready"),
+    )
+
+
+def _node_exporter(layout: Layout) -> Program:
+    return Program(
+        name="node-exporter",
+        says="Node Exporter: CPU, memory and disks of this machine",
+        command=(
+            str(layout.build / "bin" / "node_exporter"),
+            f"--web.listen-address={layout.address('node_exporter')}",
+        ),
+        wave=1,
+        ready=probes.http(layout.url("node_exporter") + "/"),
+    )
+
+
+def _otelcol(layout: Layout) -> Program:
+    return Program(
+        name="otelcol",
+        says="OpenTelemetry Collector",
+        command=(
+            str(layout.build / "bin" / "otelcol"),
+            f"--config={REPOSITORY / 'collector' / 'config.yaml'}",
+        ),
+        environment={
+            # Garbage is collected earlier as the limit of memory_limiter comes near.
+            "GOMEMLIMIT": "205MiB",
+            "OTELCOL_OTLP_GRPC_ENDPOINT": layout.address("otlp_grpc"),
+            "OTELCOL_OTLP_HTTP_ENDPOINT": layout.address("otlp_http"),
+            "OTELCOL_PROMETHEUS_OTLP_ENDPOINT": layout.url("prometheus") + "/api/v1/otlp",
+            "OTELCOL_PULL_ENDPOINT": layout.address("otelcol_pull"),
+            "OTELCOL_ZIPKIN_ENDPOINT": layout.url("zipkin") + "/api/v2/spans",
+            "OTELCOL_HEALTH_ENDPOINT": layout.address("otelcol_health"),
+            "OTELCOL_OWN_METRICS_PORT": str(layout.port("otelcol")),
+            "OTELCOL_STORAGE": str(layout.folder / "otelcol"),
+            "OTELCOL_POSTGRES_ENDPOINT": layout.address("postgres"),
+            "OTELCOL_POSTGRES_USER": MONITOR_USER,
+            "OTELCOL_POSTGRES_PASSWORD": layout.secret,
+        },
+        wave=1,
+        ready=probes.http(layout.url("otelcol_health") + "/"),
+    )
+
+
+def _zipkin(layout: Layout) -> Program:
+    return Program(
+        name="zipkin",
+        says="Zipkin, the page that shows traces",
+        command=(
+            "java",
+            "-Xms64m",
+            "-Xmx160m",
+            "-XX:+UseSerialGC",
+            "-XX:TieredStopAtLevel=1",  # starts in half the time; it is not the one under load
+            "-jar",
+            str(layout.build / "zipkin.jar"),
+            # One address of this machine only; the property replaces the whole list of ports.
+            "--armeria.ports[0].ip=127.0.0.1",
+            f"--armeria.ports[0].port={layout.port('zipkin')}",
+            "--armeria.ports[0].protocols[0]=http",
+            "--logging.level.root=warn",
+        ),
+        environment={
+            "MEM_MAX_SPANS": "50000",
+        },
+        wave=1,
+        ready=probes.http(layout.url("zipkin") + "/health"),
+        ready_within=90,
+    )

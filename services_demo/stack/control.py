@@ -62,13 +62,17 @@ class Control:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        address = f"http://stack:{layout.secret}@{layout.address('supervisor')}/RPC2"
-        self._rpc = xmlrpc.client.ServerProxy(address, transport=_Transport())
+        self._address = f"http://stack:{layout.secret}@{layout.address('supervisor')}/RPC2"
+
+    def _ask(self, method: str, *arguments: object) -> Any:
+        """Call *method* of the supervisor over a connection that is closed afterwards."""
+        with xmlrpc.client.ServerProxy(self._address, transport=_Transport()) as server:
+            return getattr(server.supervisor, method)(*arguments)
 
     def is_running(self) -> bool:
         """Tell whether this stack's own supervisor answers."""
         try:
-            return bool(self._rpc.supervisor.getIdentification() == str(self._layout.folder))
+            return bool(self._ask("getIdentification") == str(self._layout.folder))
         except (OSError, xmlrpc.client.Error, http.client.HTTPException):
             return False
 
@@ -106,7 +110,7 @@ class Control:
     def start(self, name: str) -> None:
         """Have the program *name* started, without waiting for it."""
         try:
-            self._rpc.supervisor.startProcess(name, False)
+            self._ask("startProcess", name, False)
         except xmlrpc.client.Fault as fault:
             # Already running is what was wanted.
             if "ALREADY_STARTED" not in fault.faultString:
@@ -114,14 +118,14 @@ class Control:
 
     def processes(self) -> dict[str, ProcessInfo]:
         """Return what supervisord knows of each program."""
-        infos = cast("list[ProcessInfo]", self._rpc.supervisor.getAllProcessInfo())
+        infos = cast("list[ProcessInfo]", self._ask("getAllProcessInfo"))
         return {info["name"]: info for info in infos if info["name"] != ORPHANS}
 
     def stop(self, names: list[str], within: float) -> None:
         """Stop the programs *names* at the same time; returns when they are, or time is up."""
         for name in names:
             with contextlib.suppress(xmlrpc.client.Fault):  # it did not run
-                self._rpc.supervisor.stopProcess(name, False)
+                self._ask("stopProcess", name, False)
         deadline = time.monotonic() + within
         while time.monotonic() < deadline:
             alive = [name for name, info in self.processes().items() if info["pid"]]
@@ -137,7 +141,7 @@ class Control:
                 ending = [program for program in programs if program.wave == wave]
                 within = max(program.stop_within for program in ending)
                 self.stop([program.name for program in ending], within + 2)
-            self._rpc.supervisor.shutdown()
+            self._ask("shutdown")
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline and any(True for _ in marked(self._layout)):
             time.sleep(0.1)

@@ -20,6 +20,9 @@ from services_demo.stack.say import say
 
 _SAY_EVERY = 10.0
 _FATAL = {"FATAL", "UNKNOWN"}
+#: A program that ends at its start may only have come too early; after this it has not.
+_CRASHED = {"BACKOFF", "EXITED"}
+_CRASHING = 15.0
 
 
 def programs(place: Layout) -> list[Program]:
@@ -135,6 +138,7 @@ def _start(control: Control, place: Layout, wave: list[Program]) -> None:
 def _await(control: Control, place: Layout, program: Program, began: float) -> None:
     """Ask *program* until it is ready; say now and then what is waited for."""
     said = time.monotonic()
+    crashed_at: float | None = None
     while True:
         try:
             program.ready()
@@ -147,19 +151,22 @@ def _await(control: Control, place: Layout, program: Program, began: float) -> N
             return
         now = time.monotonic()
         state = control.processes()[program.name]["statename"]
-        if state in _FATAL or now - began > program.ready_within:
-            raise StackError(_failure(place, program, state, last))
+        if state in _CRASHED and crashed_at is None:
+            crashed_at = now
+        gives_up = state in _FATAL or (crashed_at is not None and now - crashed_at > _CRASHING)
+        if gives_up or now - began > program.ready_within:
+            raise StackError(_failure(place, program, state, last, now - began))
         if now - said > _SAY_EVERY:
             said = now
             say(f"waiting for {program.name} ({now - began:.0f} s): {last}")
         time.sleep(0.2)
 
 
-def _failure(place: Layout, program: Program, state: str, last: str) -> str:
+def _failure(place: Layout, program: Program, state: str, last: str, seconds: float) -> str:
     log = place.logs / f"{program.name}.log"
     return (
-        f"{program.name} ({program.says}) did not become ready within "
-        f"{program.ready_within:.0f} s; the supervisor says {state}. Seen last: {last}\n"
+        f"{program.name} ({program.says}) did not become ready in {seconds:.0f} s; "
+        f"the supervisor says {state}. Seen last: {last}\n"
         f"Last lines of {log}:\n{last_lines(log, 15)}\n"
         f"Everything was stopped again. Mend what the log says and run `make demo` once more; "
         f"if the machine was busy, that alone may do."

@@ -7,7 +7,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -85,16 +86,27 @@ class Stack:
             self.url("shop"), self.url("mes"), self.url("crm"), timeout=timeout, traced=True
         )
 
-    def customer(self, email: str = "customer@example.com") -> httpx.Client:
-        """Return a client of the Shop that is signed in."""
-        client = httpx.Client(base_url=self.url("shop"), timeout=30)
-        answer = client.post("/sessions", json={"email": email, "name": "A Customer"})
-        client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
-        return client
+    @contextmanager
+    def customer(self, email: str = "customer@example.com") -> Iterator[httpx.Client]:
+        """Yield a client of the Shop that is signed in."""
+        with httpx.Client(base_url=self.url("shop"), timeout=30) as client:
+            answer = client.post("/sessions", json={"email": email, "name": "A Customer"})
+            client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+            yield client
 
-    def operator(self, name: str = "anna") -> httpx.Client:
-        """Return a client of the MES that is signed in."""
-        client = httpx.Client(base_url=self.url("mes"), timeout=30)
-        answer = client.post("/operator/sessions", json={"operator": name})
-        client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
-        return client
+    @contextmanager
+    def operator(self, name: str = "anna") -> Iterator[httpx.Client]:
+        """Yield a client of the MES that is signed in."""
+        with httpx.Client(base_url=self.url("mes"), timeout=30) as client:
+            answer = client.post("/operator/sessions", json={"operator": name})
+            client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
+            yield client
+
+    @contextmanager
+    def without(self, part: str) -> Iterator[None]:
+        """Stop *part* for the length of the block."""
+        self.control.stop([part], 40)
+        try:
+            yield
+        finally:
+            self.control.start(part)

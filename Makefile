@@ -6,6 +6,8 @@ SHELL := /bin/bash
 STACK := .stack
 VENV := $(STACK)/venv
 PYTHON := $(VENV)/bin/python
+# The machine's own certificates count: a company's proxy may have signed what is fetched.
+UV := $(VENV)/bin/uv --system-certs
 # Installed by hand before anything is pinned, so the pin stands here.
 UV_PIN := $(shell sed -n 's/^\(uv==[^ ]*\).*/\1/p' constraints.txt)
 
@@ -57,13 +59,13 @@ $(VENV)/ready: constraints.txt pyproject.toml
 	@echo "installing Python packages (about 30 s cold) …"
 	@test -x $(PYTHON) || python3 -m venv $(VENV)
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check $(UV_PIN)
-	@$(VENV)/bin/uv pip install --quiet --python $(PYTHON) -r constraints.txt
-	@$(VENV)/bin/uv pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation -e .
+	@$(UV) pip install --quiet --python $(PYTHON) -r constraints.txt
+	@$(UV) pip install --quiet --python $(PYTHON) --no-deps --no-build-isolation -e .
 	@touch $@
 
 .PHONY: lock
 lock: ## Write constraints.txt anew from pyproject.toml.
-	@$(VENV)/bin/uv pip compile --quiet pyproject.toml --all-extras --group dev --python-version 3.11 \
+	@$(UV) pip compile --quiet pyproject.toml --all-extras --group dev --python-version 3.11 \
 		--no-header --annotation-style line -o constraints.txt
 
 .PHONY: clean

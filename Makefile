@@ -36,6 +36,7 @@ check: install ## Lint, types, import rules and unit tests: seconds.
 	@$(VENV)/bin/ruff format --check --quiet .
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/mypy
+	@$(PYTHON) -m otel_setup.render --check
 	@$(PYTHON) -m pytest -q -m "not stack"
 
 .PHONY: test
@@ -46,6 +47,10 @@ test: check build ## Everything, with the real stack on ports and in a folder of
 fmt: install ## Format the code and mend what a linter can mend.
 	@$(VENV)/bin/ruff format .
 	@$(VENV)/bin/ruff check --fix --quiet .
+
+.PHONY: generate
+generate: install ## Write the generated files anew.
+	@$(PYTHON) -m otel_setup.render
 
 .PHONY: build
 build: install ## Build the Collector, Prometheus and the other parts (minutes at first, then nothing).

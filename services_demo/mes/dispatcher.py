@@ -66,11 +66,15 @@ class Processes:
 
     def _new(self) -> ProcessPoolExecutor:
         # A forked child would inherit the locks and threads of this process.
-        return ProcessPoolExecutor(
+        pool = ProcessPoolExecutor(
             self._count,
             mp_context=multiprocessing.get_context("spawn"),
             initializer=pricing.die_with_parent,
         )
+        # The first customer must not wait for two seconds of imports.
+        for _ in range(self._count):
+            pool.submit(pricing.warm_up)
+        return pool
 
 
 class Dispatcher:

@@ -160,6 +160,10 @@ def die_with_parent() -> None:
     threading.Thread(target=watch, name="parent watch", daemon=True).start()
 
 
+def warm_up() -> None:
+    """Do nothing: to be called at all, a process has imported what a calculation needs."""
+
+
 def _fetch(job: Job) -> bytes:
     try:
         body = _client(job.endpoint_url).get_object(Bucket=job.bucket, Key=job.model_key)["Body"]

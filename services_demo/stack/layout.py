@@ -170,9 +170,25 @@ def _ports(environ: Mapping[str, str]) -> dict[str, int]:
 
 
 def _free_ports() -> dict[str, int]:
-    """Ask the kernel for as many different free ports as there are parts."""
-    sockets = {name: socket.create_server(("127.0.0.1", 0)) for name in PORTS}
-    ports = {name: server.getsockname()[1] for name, server in sockets.items()}
-    for server in sockets.values():
-        server.close()
-    return ports
+    """
+    Choose as many different free ports as there are parts.
+
+    They lie below the range from which the kernel serves outgoing connections: a port of that
+    range may be gone again before the part that it was chosen for starts.
+    """
+    candidates = list(range(10_000, 32_000))
+    secrets.SystemRandom().shuffle(candidates)
+    free = (port for port in candidates if is_free(port))
+    return {name: next(free) for name in PORTS}
+
+
+def is_free(port: int) -> bool:
+    """Tell whether a server could take *port* now."""
+    with socket.socket() as probe:
+        # As servers do: a port in TIME_WAIT is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

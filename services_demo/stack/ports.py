@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import socket
-
 import psutil
 
 from services_demo.stack.errors import StackError
-from services_demo.stack.layout import Layout, variable
+from services_demo.stack.layout import Layout, is_free, variable
 
 
 def require_free(layout: Layout) -> None:
@@ -18,28 +16,21 @@ def require_free(layout: Layout) -> None:
     Raises:
         StackError: ports are taken; each with its holder and the variable that moves it.
     """
-    taken = {name: port for name, port in layout.ports.items() if not _is_free(port)}
+    taken = {name: port for name, port in layout.ports.items() if not is_free(port)}
     if not taken:
         return
     holders = _holders(set(taken.values()))
     raise StackError(
         "\n".join(
             f"port {port} ({name}) is taken by {holders.get(port, 'another program')}. "
-            f"Stop that program, or choose another port: {variable(name)}={port + 10000}"
+            f"Stop that program, or choose another port: {variable(name)}={_another(port)}"
             for name, port in taken.items()
         )
     )
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        # As servers do: a port in TIME_WAIT is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
+def _another(port: int) -> int:
+    return port + 10_000 if port < 50_000 else port - 10_000  # noqa: PLR2004 - stays a port
 
 
 def _holders(ports: set[int]) -> dict[int, str]:

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import os
 import re
 import subprocess
@@ -15,7 +17,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from services_demo.stack.toolchain import build, commands, debian, quiet_install, stamps, toolchains
+from services_demo.stack.toolchain import (
+    build,
+    commands,
+    debian,
+    java_trust,
+    quiet_install,
+    stamps,
+    toolchains,
+)
 from services_demo.stack.toolchain.commands import BuildError, CommandError, Runner
 from services_demo.stack.toolchain.components import COMPONENTS, REPOSITORY, Component, GoBuild
 from services_demo.stack.toolchain.lock import exclusive
@@ -408,3 +418,15 @@ def _wait_until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < end, "waited in vain"
         time.sleep(0.05)
+
+
+def test_java_is_given_only_the_authorities_that_it_lacks() -> None:
+    """A certificate whose fingerprint keytool lists is not added again."""
+    known, new = (
+        f"-----BEGIN CERTIFICATE-----\n{base64.b64encode(der).decode()}\n-----END CERTIFICATE-----"
+        for der in (b"known authority", b"the company's own")
+    )
+    digest = hashlib.sha256(b"known authority").hexdigest().upper()
+    listing = "SHA-256: " + ":".join(digest[i : i + 2] for i in range(0, 64, 2))
+
+    assert java_trust.missing(f"# comment\n{known}\n{new}\n", listing) == [new]

@@ -96,7 +96,7 @@ def _module_folder(recipe: PrometheusPage, shop: Workshop, runner: Runner) -> Pa
 def _maven_artifact(
     component: Component, recipe: MavenArtifact, shop: Workshop, runner: Runner
 ) -> None:
-    env = toolchains.maven_environment()
+    env = toolchains.maven_environment(shop.scratch, runner)
     copy = [
         f"{MAVEN_DEPENDENCY_PLUGIN}:copy",
         f"-Dartifact={recipe.coordinates}",

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from services_demo.stack.toolchain import java_trust
 from services_demo.stack.toolchain.commands import BuildError, say
 from services_demo.stack.toolchain.components import GO_PACKAGE, NODE_PACKAGE
 
@@ -64,14 +65,17 @@ def node_environment(build: Path, runner: Runner) -> dict[str, str]:
     return env
 
 
-def maven_environment() -> dict[str, str]:
+def maven_environment(scratch: Path, runner: Runner) -> dict[str, str]:
     """Return the environment for `mvn`; Debian packages give Java and Maven, see `debian`."""
     for program in ("java", "mvn"):
         if shutil.which(program) is None:
             raise BuildError(
                 f"zipkin: needs {program}, which is not on PATH.\n  To do: {DEBIAN_FIX}"
             )
-    return dict(os.environ)
+    env = dict(os.environ)
+    trust = java_trust.options(SYSTEM_AUTHORITIES, scratch, runner, env)
+    # What the user says comes last and wins.
+    return env | {"MAVEN_OPTS": f"{trust} {env.get('MAVEN_OPTS', '')}".strip()}
 
 
 def _version(command: Sequence[str]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ each, which keeps a process alive for many seconds when the Collector is away.
 
 from __future__ import annotations
 
+import os
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
@@ -50,16 +51,17 @@ class Providers:
         """
         problems: list[str] = []
         span_exporters = _load(settings, "traces", settings.traces_exporters, problems)
-        readers = _readers(settings, problems)
+        metric_exporters = _load(settings, "metrics", settings.metrics_exporters, problems)
         log_exporters = _load(settings, "logs", settings.logs_exporters, problems)
         if problems:
-            for reader in readers:
-                reader.shutdown(timeout_millis=0)
+            for exporter in (*span_exporters, *metric_exporters, *log_exporters):
+                exporter.shutdown()
             raise ConfigError(problems)
         resource = Resource.create()
         self.tracer_provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         for exporter in span_exporters:
             self.tracer_provider.add_span_processor(BatchSpanProcessor(exporter))
+        readers = [_reader(exporter) for exporter in metric_exporters]
         self.meter_provider = MeterProvider(
             readers, resource=resource, shutdown_on_exit=False, views=_views()
         )
@@ -110,14 +112,9 @@ def _views() -> list[View]:
     ]
 
 
-def _readers(settings: Settings, problems: list[str]) -> list[MetricReader]:
-    readers: list[MetricReader] = []
-    for made in _load(settings, "metrics", settings.metrics_exporters, problems):
-        if isinstance(made, MetricReader):
-            readers.append(made)
-        else:
-            readers.append(PeriodicExportingMetricReader(made))
-    return readers
+def _reader(made: Any) -> MetricReader:
+    """Return what drives an exporter that pushes; one that is read drives itself."""
+    return made if isinstance(made, MetricReader) else PeriodicExportingMetricReader(made)
 
 
 def _load(
@@ -136,7 +133,7 @@ def _load(
 def _make(settings: Settings, signal: str, name: str) -> object:
     entry = _entry_point(settings, signal, name)
     try:
-        return entry.load()()
+        return entry.load()(**_arguments(entry))
     except ImportError as error:
         raise ConfigError([_not_installed(signal, name, str(error))]) from error
     except OSError as error:
@@ -149,9 +146,30 @@ def _make(settings: Settings, signal: str, name: str) -> object:
     except Exception as error:
         line = (
             f"OTEL_{signal.upper()}_EXPORTER={name!r}: it cannot start "
-            f"({type(error).__name__}: {error}). Check the OTEL_EXPORTER_* variables."
+            f"({type(error).__name__}: {error}). Check the variables of the exporter."
         )
         raise ConfigError([line]) from error
+
+
+def _arguments(entry: EntryPoint) -> dict[str, object]:
+    """Give an OTLP/HTTP exporter a session, unless the user named a provider of sessions."""
+    if entry.name != _OTLP["http/protobuf"] or any(
+        name.startswith("OTEL_PYTHON_EXPORTER_OTLP_HTTP_") for name in os.environ
+    ):
+        return {}
+    import requests  # noqa: PLC0415 - comes with that exporter
+
+    session = requests.Session()
+
+    def reconnect() -> None:
+        # A connection that parent and child both write into garbles what they send. Closing
+        # it would need locks that another thread of the parent may have held.
+        for prefix in ("https://", "http://"):
+            session.mount(prefix, requests.adapters.HTTPAdapter())
+
+    # Before the SDK's own hooks, which start to export again.
+    os.register_at_fork(after_in_child=reconnect)
+    return {"session": session}
 
 
 def _entry_point(settings: Settings, signal: str, name: str) -> EntryPoint:

@@ -35,7 +35,9 @@ _problems: list[str] = []
 
 def _is_helper() -> bool:
     """Tell whether this is a process that multiprocessing keeps for itself, not one of the app."""
-    return any("multiprocessing.resource_tracker" in part for part in sys.orig_argv[1:3])
+    # Options of the interpreter may stand before its -c.
+    start = "from multiprocessing.resource_tracker import main"
+    return any(part.startswith(start) for part in sys.orig_argv)
 
 
 def _report(error: ConfigError) -> None:

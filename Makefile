@@ -36,8 +36,9 @@ check: install ## Lint, types, import rules and unit tests: seconds.
 	@$(VENV)/bin/ruff format --check --quiet .
 	@$(VENV)/bin/ruff check --quiet .
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/mypy tests/typing_api.py
 	@$(PYTHON) -m otel_setup.render --check
-	@$(PYTHON) -m pytest -q -m "not stack"
+	@$(PYTHON) -m pytest -q -m "not stack" -n auto --dist loadfile
 
 .PHONY: test
 test: check build ## Everything, with the real stack on ports and in a folder of its own.

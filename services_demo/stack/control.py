@@ -141,6 +141,8 @@ class Control:
                 ending = [program for program in programs if program.wave == wave]
                 within = max(program.stop_within for program in ending)
                 self.stop([program.name for program in ending], within + 2)
+            with contextlib.suppress(xmlrpc.client.Fault):
+                self._ask("stopProcess", ORPHANS, False)
             self._ask("shutdown")
         deadline = time.monotonic() + 5
         while time.monotonic() < deadline and any(True for _ in marked(self._layout)):

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+A Collector for tests: takes OTLP over HTTP in this process and keeps what it decodes.
+
+A healthy Collector answers 200. The sick ones of this file answer an error, or accept
+a connection and never answer.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
+
+_REQUESTS: dict[str, Callable[[], Any]] = {
+    "/v1/traces": ExportTraceServiceRequest,
+    "/v1/metrics": ExportMetricsServiceRequest,
+    "/v1/logs": ExportLogsServiceRequest,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Span:
+    """One span as it arrived."""
+
+    name: str
+    kind: str
+    scope: str
+    attributes: dict[str, Any]
+    resource: dict[str, Any]
+    trace_id: str
+    span_id: str
+    parent_id: str
+    #: The sender's port: the same for all that came through one connection.
+    connection: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One data point of a metric as it arrived; a histogram's value is its count."""
+
+    name: str
+    unit: str
+    scope: str
+    attributes: dict[str, Any]
+    resource: dict[str, Any]
+    value: float
+    sum: float = 0.0
+    bounds: tuple[float, ...] = ()
+
+
+class Sink:
+    """
+    A Collector on a free port of 127.0.0.1; a context manager.
+
+    It answers every export with *status*, or with nothing at all when *status* is None.
+    """
+
+    def __init__(self, status: int | None = 200) -> None:
+        self.spans: list[Span] = []
+        self.points: list[Point] = []
+        self.logs: list[str] = []
+        #: Paths of requests that were not OTLP.
+        self.broken: list[str] = []
+        #: Paths of the requests, in the order of their arrival.
+        self.paths: list[str] = []
+        self._status = status
+        self._ended = threading.Event()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.port = self._server.server_address[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._ended.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def wait_for(self, arrived: Callable[[Sink], Any], seconds: float = 20.0) -> Any:
+        """Return what *arrived* says as soon as it is true; fail after *seconds*."""
+        deadline = time.monotonic() + seconds
+        while not (found := arrived(self)):
+            if time.monotonic() > deadline:
+                names = sorted({span.name for span in self.spans})
+                metrics = sorted({point.name for point in self.points})
+                raise AssertionError(f"not within {seconds:g} s; arrived: spans {names}, {metrics}")
+            time.sleep(0.02)
+        return found
+
+    def metric(self, name: str) -> list[Point]:
+        """Return all points of the metric *name*, oldest first."""
+        return [point for point in self.points if point.name == name]
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        sink = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if sink._status is None:
+                    sink.paths.append(self.path)
+                    sink._ended.wait()
+                    return
+                sink._keep(self.path, body, self.client_address[1])
+                self.send_response(sink._status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_args: object) -> None:
+                """Say nothing."""
+
+        return Handler
+
+    def _keep(self, path: str, body: bytes, connection: int) -> None:
+        request = _REQUESTS[path]()
+        try:
+            request.ParseFromString(body)
+        except DecodeError:
+            self.broken.append(path)
+            return
+        if path == "/v1/traces":
+            self.spans.extend(_spans(request, connection))
+        elif path == "/v1/metrics":
+            self.points.extend(_points(request))
+        else:
+            self.logs.extend(
+                record.body.string_value
+                for resource in request.resource_logs
+                for scope in resource.scope_logs
+                for record in scope.log_records
+            )
+        self.paths.append(path)
+
+
+def _value(value: Any) -> Any:
+    kind = value.WhichOneof("value")
+    if kind == "array_value":
+        return [_value(each) for each in value.array_value.values]
+    return getattr(value, kind) if kind else None
+
+
+def _attributes(pairs: Iterable[Any]) -> dict[str, Any]:
+    return {pair.key: _value(pair.value) for pair in pairs}
+
+
+def _spans(request: Any, connection: int) -> Iterable[Span]:
+    for part in request.resource_spans:
+        for scope in part.scope_spans:
+            for span in scope.spans:
+                yield Span(
+                    name=span.name,
+                    kind=SpanMessage.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),
+                    scope=scope.scope.name,
+                    attributes=_attributes(span.attributes),
+                    resource=_attributes(part.resource.attributes),
+                    trace_id=span.trace_id.hex(),
+                    span_id=span.span_id.hex(),
+                    parent_id=span.parent_span_id.hex(),
+                    connection=connection,
+                )
+
+
+def _points(request: Any) -> Iterable[Point]:
+    for part in request.resource_metrics:
+        resource = _attributes(part.resource.attributes)
+        for scope in part.scope_metrics:
+            for metric in scope.metrics:
+                data = getattr(metric, metric.WhichOneof("data"))
+                for point in data.data_points:
+                    yield Point(
+                        name=metric.name,
+                        unit=metric.unit,
+                        scope=scope.scope.name,
+                        attributes=_attributes(point.attributes),
+                        resource=resource,
+                        **_numbers(point),
+                    )
+
+
+def _numbers(point: Any) -> dict[str, Any]:
+    if hasattr(point, "bucket_counts"):
+        return {
+            "value": point.count,
+            "sum": point.sum,
+            "bounds": tuple(point.explicit_bounds),
+        }
+    return {"value": getattr(point, point.WhichOneof("value"))}

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from otel_setup.instrumentation import ARGUMENTS
+from otel_setup.settings import Settings
 
 if TYPE_CHECKING:
     from otel_setup._providers import Providers
+
+_FASTAPI = "fastapi.applications.FastAPI"
+_FLASK = "flask.app.Flask"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +62,22 @@ def instrument_app(app: Any) -> None:
     """
     Instrument one FastAPI or Flask object that was made before `setup`.
 
+    It does nothing where ``OTEL_SDK_DISABLED`` is true.
+
     Raises:
         TypeError: *app* is neither.
     """
     kind = f"{type(app).__module__}.{type(app).__qualname__}"
     bases = {f"{base.__module__}.{base.__qualname__}" for base in type(app).__mro__}
-    if "fastapi.applications.FastAPI" in bases:
+    if not bases & {_FASTAPI, _FLASK}:
+        raise TypeError(f"instrument_app got {kind}: expected a FastAPI or Flask application.")
+    if Settings.from_env().disabled:
+        return
+    if _FASTAPI in bases:
         from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415
 
         FastAPIInstrumentor.instrument_app(app, **ARGUMENTS["fastapi"])
-    elif "flask.app.Flask" in bases:
+    else:
         from opentelemetry.instrumentation.flask import FlaskInstrumentor  # noqa: PLC0415
 
         FlaskInstrumentor().instrument_app(app)  # type: ignore[no-untyped-call]
-    else:
-        raise TypeError(f"instrument_app got {kind}: expected a FastAPI or Flask application.")

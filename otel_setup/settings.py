@@ -17,10 +17,11 @@ Exceptions::
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit, urlunsplit
+
+from otel_setup import _values
 
 
 class ConfigError(Exception):
@@ -47,79 +48,12 @@ class Variable:
     secret: bool = False
 
 
-#: A token of HTTP, and the printable characters that a header in a variable may have.
-_HEADER = re.compile(r"[!#-'*+.0-9A-Z^-z|~-]+[ \t]*=[ \t]*[ -!#-+\--:<-\[\]-~]*")
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in {"true", "false"}:
-        raise ValueError("expected true or false")
-    return text.lower() == "true"
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 < value <= 3600:  # noqa: PLR2004 - an hour, said in the message
-        raise ValueError("expected seconds, more than 0 and at most 3600")
-    return value
-
-
-def _milliseconds(text: str) -> int:
-    if not text.isdecimal() or not 100 <= int(text) <= 3_600_000:  # noqa: PLR2004 - said in the message
-        raise ValueError("expected whole milliseconds from 100 to 3600000")
-    return int(text)
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 < int(text) < 65536:  # noqa: PLR2004 - the range of TCP ports
-        raise ValueError("expected a port from 1 to 65535")
-    return int(text)
-
-
-def _url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        right = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # a port or an IPv6 address that is none
-        right = False
-    if not right:
-        raise ValueError("expected a URL such as http://127.0.0.1:4318")
-    return text
-
-
-def _headers(text: str) -> str:
-    # What the SDK cannot read it would print, secrets included.
-    if not all(_HEADER.fullmatch(part.strip()) for part in text.split(",") if part.strip()):
-        raise ValueError("expected key=value, several with commas, other characters as %XX")
-    return text
-
-
-def _protocol(text: str) -> str:
-    if text not in {"http/protobuf", "grpc"}:
-        raise ValueError("expected http/protobuf or grpc")
-    return text
-
-
-def _exporters(*known: str) -> Callable[[str], tuple[str, ...]]:
-    def parse(text: str) -> tuple[str, ...]:
-        names = tuple(name.strip() for name in text.split(",") if name.strip())
-        unknown = [name for name in names if name not in known]
-        if unknown or ("none" in names and len(names) > 1):
-            raise ValueError(f"expected none, or a list of {', '.join(known[1:])}")
-        return tuple(dict.fromkeys(name for name in names if name != "none"))
-
-    return parse
-
-
 #: The variables, in the order in which the reference page shows them.
 VARIABLES: tuple[Variable, ...] = (
     Variable(
         name="OTEL_SDK_DISABLED",
         default="false",
-        parse=_boolean,
+        parse=_values.boolean,
         doc="true: nothing is set up and no library is patched.",
     ),
     Variable(
@@ -135,51 +69,51 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         name="OTEL_EXPORTER_OTLP_ENDPOINT",
         default="http://127.0.0.1:4318",
-        parse=_url,
+        parse=_values.url,
         doc="The Collector. Port 4318 speaks http/protobuf, 4317 grpc.",
     ),
     Variable(
         name="OTEL_EXPORTER_OTLP_PROTOCOL",
         default="http/protobuf",
-        parse=_protocol,
+        parse=_values.protocol,
         doc="http/protobuf, or grpc (needs the extra otel-setup[grpc]).",
     ),
     Variable(
         name="OTEL_EXPORTER_OTLP_HEADERS",
         default=None,
         secret=True,
-        parse=_headers,
+        parse=_values.headers,
         doc="Headers for the Collector, such as its token: key=value,key=value.",
     ),
     Variable(
         name="OTEL_EXPORTER_OTLP_TIMEOUT",
         default="3",
-        parse=_seconds,
+        parse=_values.seconds,
         doc="Seconds that one export may take.",
     ),
     Variable(
         name="OTEL_TRACES_EXPORTER",
         default="otlp",
-        parse=_exporters("none", "otlp", "console"),
+        parse=_values.exporters("none", "otlp", "console"),
         doc="Where traces go: otlp, console, none.",
     ),
     Variable(
         name="OTEL_METRICS_EXPORTER",
         default="otlp",
-        parse=_exporters("none", "otlp", "console", "prometheus"),
+        parse=_values.exporters("none", "otlp", "console", "prometheus"),
         doc="Where metrics go: otlp, prometheus (a /metrics page, one-process apps only), "
         "console, none; several with commas.",
     ),
     Variable(
         name="OTEL_LOGS_EXPORTER",
         default="none",
-        parse=_exporters("none", "otlp", "console"),
+        parse=_values.exporters("none", "otlp", "console"),
         doc="Where log records go: none, otlp, console.",
     ),
     Variable(
         name="OTEL_METRIC_EXPORT_INTERVAL",
         default="15000",
-        parse=_milliseconds,
+        parse=_values.milliseconds,
         doc="Milliseconds between two exports of metrics.",
     ),
     Variable(
@@ -190,7 +124,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         name="OTEL_EXPORTER_PROMETHEUS_PORT",
         default="9464",
-        parse=_port,
+        parse=_values.port,
         doc="Port of the /metrics page.",
     ),
     Variable(
@@ -212,13 +146,13 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         name="OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED",
         default="true",
-        parse=_boolean,
+        parse=_values.boolean,
         doc="true: the SDK counts its own exports, queues and losses (otel.sdk.*).",
     ),
     Variable(
         name="OTEL_SETUP_EXIT_TIMEOUT",
         default="3",
-        parse=_seconds,
+        parse=_values.seconds,
         doc="Seconds that the last exports together may hold up the end of the process.",
     ),
 )

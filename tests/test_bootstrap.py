@@ -635,3 +635,18 @@ def test_the_helper_process_of_multiprocessing_sends_nothing(sink: Sink) -> None
     ended = run(HELPER + WORK, **variables)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "worked\n", "")
     assert len({point.resource["service.instance.id"] for point in sink.points}) == 1
+
+
+def test_an_app_is_left_alone_when_telemetry_is_disabled() -> None:
+    """instrument_app does what the variable says: nothing."""
+    ended = run(
+        "from flask import Flask\n"
+        "from otel_setup import instrument_app\n"
+        "app = Flask('x')\n"
+        "before = dict(vars(app))\n"
+        "instrument_app(app)\n"
+        "print(vars(app) == before)\n",
+        OTEL_SDK_DISABLED="true",
+    )
+
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True\n", "")

@@ -72,10 +72,12 @@ def outside(file: str, *allowed: str, at_import: bool = False) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("file", files("otel_setup/settings.py", "otel_setup/catalogue"))
+@pytest.mark.parametrize(
+    "file", files("otel_setup/settings.py", "otel_setup/_values.py", "otel_setup/catalogue")
+)
 def test_settings_and_catalogue_need_the_standard_library_only(file: str) -> None:
     """Documents and rules are rendered without OpenTelemetry."""
-    assert outside(file, "otel_setup.catalogue") == []
+    assert outside(file, "otel_setup.catalogue", "otel_setup._values") == []
 
 
 @pytest.mark.parametrize("file", files("otel_setup/instrumentation"))

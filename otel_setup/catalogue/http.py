@@ -10,6 +10,8 @@ _ENDPOINT = {
     "http.route": "template of the path, never the path itself; as many as the app has routes",
     "http.request.method": "GET, POST and so on; unknown ones are _OTHER",
     "http.response.status_code": "status of the answer; about 20 are in use",
+    "url.scheme": "http or https",
+    "network.protocol.version": "version of HTTP; about 3",
 }
 
 REQUEST_DURATION = Histogram(
@@ -25,7 +27,7 @@ ACTIVE_REQUESTS = UpDownCounter(
     unit="{request}",
     description="Requests that the server works on.",
     why="Requests that pile up show saturation before the latency does.",
-    attributes={"http.request.method": _ENDPOINT["http.request.method"]},
+    attributes={key: _ENDPOINT[key] for key in ("http.request.method", "url.scheme")},
 )
 
 REQUEST_BODY_SIZE = Histogram(

@@ -33,6 +33,5 @@ TRIGGERS: Mapping[str, str] = {
 
 #: Entry points that are passed over, with the reason.
 SKIPPED: Mapping[str, str] = {
-    "asgi": "fastapi covers it; both together would count each request twice",
     "system_metrics": "each worker would repeat the host's metrics; process.* come from otel_setup",
 }

@@ -17,7 +17,7 @@ help: ## List the targets.
 
 .PHONY: demo
 demo: build ## Start the company with all real parts, run orders through it, show what arrives; CHECK=1 ends with a verdict.
-	@$(PYTHON) -m services_demo.stack demo $(if $(CHECK),--check)
+	@STACK_TRAFFIC_RATE=$(RATE) STACK_TRAFFIC_WEB=$(WEB) $(PYTHON) -m services_demo.stack demo $(if $(CHECK),--check)
 
 .PHONY: down
 down: ## Stop what `make demo` started.

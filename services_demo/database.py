@@ -30,7 +30,7 @@ _OPTIONS = "-c statement_timeout=10s -c lock_timeout=5s -c idle_in_transaction_s
 CONNECT: dict[str, Any] = {"connect_timeout": 3, "row_factory": dict_row}
 
 
-def open_pool(url: str, package: str, *, max_size: int = 3) -> Pool:
+def open_pool(url: str, package: str, *, max_size: int = 2) -> Pool:
     """
     Return a pool on the database at *url*, with the schema of *package* in place.
 
@@ -48,6 +48,7 @@ def open_pool(url: str, package: str, *, max_size: int = 3) -> Pool:
         max_size=max_size,
         timeout=5,
         max_waiting=200,
+        max_idle=60,
         reconnect_timeout=5,
         check=_check,
         name=package.rpartition(".")[2],

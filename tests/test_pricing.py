@@ -7,7 +7,7 @@ import math
 import pytest
 import trimesh
 
-from services_demo.mes import pricing
+from services_demo.mes import models, pricing
 from services_demo.mes.pricing import CannotPrice, Shape
 from services_demo.messages import Material
 
@@ -78,7 +78,7 @@ def test_a_file_is_measured(kind: str) -> None:
     """A box of 1 by 2 by 3 mm."""
     content = trimesh.creation.box((1, 2, 3)).export(file_type=kind)
     content = content if isinstance(content, bytes) else content.encode()
-    shape = pricing.measure(content, kind)
+    shape = models.measure(content, kind)
     assert shape.volume_mm3 == pytest.approx(6)
     assert shape.surface_mm2 == pytest.approx(22)
     assert (shape.triangles, shape.watertight) == (12, True)
@@ -88,4 +88,4 @@ def test_a_file_is_measured(kind: str) -> None:
 def test_a_file_without_a_model_cannot_be_priced(content: bytes) -> None:
     """It ends as a failed order, not as a crash."""
     with pytest.raises(CannotPrice):
-        pricing.price(pricing.measure(content, "obj"), Material.GOLD, 1)
+        pricing.price(models.measure(content, "obj"), Material.GOLD, 1)

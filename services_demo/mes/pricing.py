@@ -8,25 +8,19 @@ crashes or fills the memory must not take the worker with it.
 
 from __future__ import annotations
 
-import io
 import math
 import multiprocessing
 import os
 import threading
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING, Any
-
-import boto3
-import trimesh
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from typing import TYPE_CHECKING
 
 from otel_setup import resume_context
 from services_demo.messages import Material
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from types import ModuleType
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +83,10 @@ def calculate(job: Job) -> int:
         CannotPrice: the model has no price.
         ModelUnavailable: try again later.
     """
+    models = _models()
     with resume_context(job.trace):
-        content = _fetch(job)
-    return price(measure(content, job.model_format), job.material, job.quantity)
-
-
-def measure(content: bytes, model_format: str) -> Shape:
-    """
-    Return the shape of the model in *content*.
-
-    Raises:
-        CannotPrice: there is none.
-    """
-    try:
-        mesh = trimesh.load_mesh(io.BytesIO(content), file_type=model_format)
-        return Shape(
-            volume_mm3=abs(float(mesh.volume)),
-            surface_mm2=float(mesh.area),
-            triangles=len(mesh.faces),
-            watertight=bool(mesh.is_watertight),
-        )
-    except Exception as error:  # noqa: BLE001 - the parsers raise whatever a bad file makes them
-        raise CannotPrice(f"The model cannot be read ({type(error).__name__}).") from None
+        content = models.fetch(job.endpoint_url, job.bucket, job.model_key)
+    return price(models.measure(content, job.model_format), job.material, job.quantity)
 
 
 def price(shape: Shape, material: Material, quantity: int) -> int:
@@ -161,30 +137,12 @@ def die_with_parent() -> None:
 
 
 def warm_up() -> None:
-    """Do nothing: to be called at all, a process has imported what a calculation needs."""
+    """Import what a calculation needs, so that the first customer does not wait for it."""
+    _models()
 
 
-def _fetch(job: Job) -> bytes:
-    try:
-        body = _client(job.endpoint_url).get_object(Bucket=job.bucket, Key=job.model_key)["Body"]
-        content: bytes = body.read()
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code in {"NoSuchKey", "404"}:
-            raise CannotPrice("The file of the model is gone. Upload it again.") from None
-        raise ModelUnavailable(f"the storage answered {code}") from None
-    except (BotoCoreError, OSError) as error:
-        raise ModelUnavailable(f"the storage does not answer: {type(error).__name__}") from None
-    return content
+def _models() -> ModuleType:
+    # The worker itself never opens a mesh: it would carry 50 MiB for nothing.
+    from services_demo.mes import models  # noqa: PLC0415
 
-
-@cache
-def _client(endpoint_url: str) -> Any:
-    config = Config(
-        connect_timeout=3,
-        read_timeout=20,
-        retries={"total_max_attempts": 2, "mode": "standard"},
-        s3={"addressing_style": "path"},
-        response_checksum_validation="when_required",
-    )
-    return boto3.client("s3", endpoint_url=endpoint_url, config=config)
+    return models

@@ -21,7 +21,7 @@ def main() -> int:
     configure_logging()
     settings = load(MesWorkerSettings)
     count = settings.mes_pricing_processes
-    pool = open_pool(settings.mes_database_url, "services_demo.mes", max_size=count + 4)
+    pool = open_pool(settings.mes_database_url, "services_demo.mes", max_size=count + 2)
     _observe(pool, count)
     processes = Processes(count)
     code = run_parts(

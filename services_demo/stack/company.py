@@ -15,6 +15,16 @@ from services_demo.stack.program import Program
 #: Orders per minute of the demo's customers; enough for every rate to be seen.
 _ORDERS_PER_MINUTE = "30"
 
+#: For every Python of the stack.
+_PYTHON = {
+    "PYTHONUNBUFFERED": "1",
+    # Mesh work is one thread per order; more would only fight over two cores.
+    "OPENBLAS_NUM_THREADS": "1",
+    # The memory of a large mesh goes back to the system when it is done, not at the end.
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": "1048576",
+}
+
 #: Without it, requests that follow a large upload on the same connection join its trace.
 _RESET = ("--reset-contextvars",)
 
@@ -91,7 +101,7 @@ def traffic(layout: Layout, environ: Mapping[str, str]) -> Program:
         says="customers, operators and sales (locust)",
         command=tuple(command),
         directory=REPOSITORY,
-        environment={"PYTHONUNBUFFERED": "1"},
+        environment=_PYTHON,
         wave=3,
         ready=lambda: None,
     )
@@ -99,7 +109,7 @@ def traffic(layout: Layout, environ: Mapping[str, str]) -> Program:
 
 def _environment(layout: Layout, service: str, name: str) -> dict[str, str]:
     return {
-        "PYTHONUNBUFFERED": "1",
+        **_PYTHON,
         "OTEL_SERVICE_NAME": name,
         "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=demo",
         "OTEL_EXPORTER_OTLP_ENDPOINT": layout.url("otlp_http"),
@@ -111,8 +121,6 @@ def _environment(layout: Layout, service: str, name: str) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": S3_USER,
         "AWS_SECRET_ACCESS_KEY": layout.secret,
         "AWS_DEFAULT_REGION": "us-east-1",
-        # Mesh work is one thread per order; more would only fight over two cores.
-        "OPENBLAS_NUM_THREADS": "1",
     }
 
 

@@ -76,7 +76,11 @@ def _postgres(layout: Layout) -> Program:
         # A path to a socket may be 107 bytes long, a folder's name longer.
         "unix_socket_directories": "",
         "max_connections": "100",
-        "shared_buffers": "16MB",
+        # Small data, and each connection's process counts what it touched as its own.
+        "shared_buffers": "2MB",
+        "max_wal_senders": "0",
+        "wal_level": "minimal",
+        "max_logical_replication_workers": "0",
     }
     options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
     data = layout.folder / "postgres"
@@ -251,7 +255,10 @@ def _zipkin(layout: Layout) -> Program:
         command=(
             "java",
             "-Xms64m",
-            "-Xmx160m",
+            "-Xmx112m",
+            "-XX:MaxDirectMemorySize=24m",
+            "-XX:ReservedCodeCacheSize=40m",
+            "-Xss256k",
             "-XX:+UseSerialGC",
             "-XX:TieredStopAtLevel=1",  # starts in half the time; it is not the one under load
             "-jar",
@@ -263,7 +270,8 @@ def _zipkin(layout: Layout) -> Program:
             "--logging.level.root=warn",
         ),
         environment={
-            "MEM_MAX_SPANS": "50000",
+            "MEM_MAX_SPANS": "20000",
+            "MALLOC_ARENA_MAX": "1",
         },
         wave=1,
         ready=probes.http(layout.url("zipkin") + "/health"),

@@ -8,8 +8,11 @@ from dataclasses import dataclass
 
 from services_demo.rows import ROWS, Query, Row
 from services_demo.stack import prometheus
+from services_demo.stack.errors import StackError
+from services_demo.stack.say import say
 
 _MOST_SAMPLES = 4
+_SAY_EVERY = 10.0
 _SHOWN_QUERY = 110
 
 
@@ -28,26 +31,39 @@ def answers(url: str, row: Row) -> list[Answer]:
 
 def without_data(url: str) -> list[str]:
     """Return ``id: title`` of every query of a served row that has no data yet."""
-    return [
-        f"{row.id}: {answer.query.title}"
-        for row in ROWS
-        for answer in answers(url, row)
-        if not answer.samples
-    ]
+    try:
+        return [
+            f"{row.id}: {answer.query.title}"
+            for row in ROWS
+            for answer in answers(url, row)
+            if not answer.samples
+        ]
+    except StackError as error:  # it may be starting again
+        return [str(error)]
 
 
 def wait_for_data(url: str, seconds: float) -> list[str]:
-    """Ask until every served row has data or time is up; returns what has none."""
-    deadline = time.monotonic() + seconds
-    missing = without_data(url)
-    while missing and time.monotonic() < deadline:
-        time.sleep(1)
+    """Ask until every served row has data or time is up, saying what is waited for; returns it."""
+    began = said = time.monotonic()
+    while True:
         missing = without_data(url)
-    return missing
+        now = time.monotonic()
+        if not missing or now - began > seconds:
+            return missing
+        if now - said > _SAY_EVERY:
+            said = now
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            say(f"waiting for data ({now - began:.0f} s): {missing[0]}{more}")
+        time.sleep(1)
 
 
 def table(url: str) -> str:
-    """Return one block per row: its question, then each query with its value."""
+    """
+    Return one block per row: its question, then each query with its value.
+
+    Raises:
+        StackError: Prometheus does not answer.
+    """
     lines = []
     for row in ROWS:
         head = f"{row.id:<4}{row.system:<10} {row.asks}"

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from services_demo.stack.control import Control, ProcessInfo, last_lines
 from services_demo.stack.errors import NotReady, StackError
@@ -50,6 +53,24 @@ class Watch:
         for name in list(self._ended_at):
             if now[name]["statename"] == "RUNNING":
                 self._ask(name)
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """Look once a second while the block runs; that the supervisor is gone ends it quietly."""
+        done = threading.Event()
+
+        def run() -> None:
+            with suppress(SupervisorGoneError):
+                while not done.wait(_SECONDS):
+                    self.look()
+
+        thread = threading.Thread(target=run, name="watch", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
 
     def stay(self) -> None:
         """

@@ -16,6 +16,11 @@ from services_demo.stack.layout import REPOSITORY
 from services_demo.traffic.order import FollowedOrder
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Run the tests that kill parts last."""
+    items.sort(key=lambda item: item.get_closest_marker("kills") is not None)
+
+
 @pytest.fixture(scope="session", name="stack")
 def _stack() -> Iterator[Stack]:
     variables = {"STACK_DIR": str(REPOSITORY / ".stack" / "test"), "STACK_PORTS": "free"}

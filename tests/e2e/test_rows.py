@@ -7,6 +7,7 @@ import pytest
 
 from e2e.running import Stack, poll_until
 from services_demo.rows import ROWS, Query
+from services_demo.stack import status
 from services_demo.traffic.order import FollowedOrder
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -44,3 +45,10 @@ def test_the_promised_rows_are_served() -> None:
 def test_every_row_has_queries_or_says_what_is_missing() -> None:
     """No row is silently empty."""
     assert [row.id for row in ROWS if bool(row.queries) == bool(row.missing)] == []
+
+
+def test_the_whole_stack_stays_small(stack: Stack, busy: FollowedOrder) -> None:
+    """All parts together hold at most 2.5 GB of resident memory after traffic."""
+    assert busy.order_id
+
+    assert status.all_memory(stack.place) * 1024 * 1024 <= 2.5e9

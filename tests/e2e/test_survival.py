@@ -15,7 +15,7 @@ from services_demo.stack.errors import NotReady
 from services_demo.traffic.order import FollowedOrder, OrderError
 from services_demo.traffic.shapes import model_file
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.stack, pytest.mark.kills, pytest.mark.timeout(300)]
 
 _PARTS = (
     *("postgres", "epmd", "rabbitmq", "versitygw", "prometheus", "alertmanager"),
@@ -84,24 +84,3 @@ def test_orders_placed_while_the_broker_is_down_are_notified(stack: Stack) -> No
     seen = poll_until(told, lambda known: known == set(placed), "five notifications", 90)
 
     assert seen == set(placed)
-
-
-@pytest.mark.usefixtures("busy")
-def test_metrics_of_an_outage_of_prometheus_arrive_afterwards(stack: Stack) -> None:
-    """The Collector keeps what Prometheus cannot take, so the order counter catches up."""
-    with stack.without("prometheus"):
-        order = stack.follow_order()
-    poll_until(lambda: _serves(stack, "prometheus"), bool, "Prometheus", 60)
-    (placed,) = stack.rows("shop", "SELECT count(*) FROM customer_order")[0]
-
-    # Workers that were killed by other tests took their last seconds with them: the totals
-    # of dead processes may be short, so the rise during the outage is what is compared.
-    seen = poll_until(
-        lambda: stack.query("sum(shop_orders)"),
-        lambda samples: [s.value for s in samples] == [placed],
-        f"{placed} orders",
-        60,
-    )
-
-    assert order.order_id
-    assert [s.value for s in seen] == [placed]

@@ -8,7 +8,7 @@ its first line, or call `setup`.
 """
 
 from otel_setup.bootstrap import Handle, instrument_app, setup
-from otel_setup.context import capture_context, carry_context, resume_context
+from otel_setup.context import capture_context, carry_context, resume_context, untraced
 from otel_setup.instruments import instrument, observe
 from otel_setup.settings import ConfigError, Settings
 
@@ -23,4 +23,5 @@ __all__ = [
     "observe",
     "resume_context",
     "setup",
+    "untraced",
 ]

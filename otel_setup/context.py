@@ -3,8 +3,9 @@
 Carry the current trace across a gap that no instrumentation can see.
 
 A row of an outbox table, a job list or a hand-over to another thread breaks the
-trace, because nothing tells the other side where it came from. These three
-functions mend it. Headers are those of W3C Trace Context.
+trace, because nothing tells the other side where it came from. `capture_context`,
+`resume_context` and `carry_context` mend it; `untraced` keeps noise out. Headers are
+those of W3C Trace Context.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import ParamSpec, TypeVar
 
 from opentelemetry import context, propagate
+from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_setup._guard import quiet
 
@@ -43,6 +45,18 @@ def resume_context(headers: Mapping[str, str] | None) -> Iterator[None]:
     finally:
         if token is not None:
             context.detach(token)
+
+
+@contextlib.contextmanager
+def untraced() -> Iterator[None]:
+    """
+    Leave what the block does out of traces and metrics.
+
+    A worker that looks for work every few seconds and finds none would bury the traces of
+    real work under its own.
+    """
+    with suppress_instrumentation():
+        yield
 
 
 def carry_context(function: Callable[P, R]) -> Callable[P, R]:

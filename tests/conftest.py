@@ -50,6 +50,10 @@ class Telemetry:
                         return metric
         return None
 
+    def spans(self) -> list[str]:
+        """Return the names of the spans that ended."""
+        return [span.name for span in self._spans.get_finished_spans()]
+
     def values(self, name: str) -> dict[frozenset[tuple[str, object]], float]:
         """Return the values of the metric *name*, by its attributes."""
         metric = self.metric(name)

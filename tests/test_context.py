@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry import trace
+from opentelemetry.instrumentation import dbapi
 
-from otel_setup import capture_context, carry_context, resume_context
+from otel_setup import capture_context, carry_context, resume_context, untraced
 from tests.conftest import Telemetry
 
 HEADER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -119,3 +121,16 @@ def test_a_carried_function_keeps_name_arguments_and_result() -> None:
         "Price of a volume.",
         6.0,
     )
+
+
+def test_what_is_untraced_leaves_no_span(telemetry: Telemetry) -> None:
+    """A query in the block makes none; the same query behind it does."""
+    with sqlite3.connect(":memory:") as database:
+        traced = dbapi.instrument_connection("test", database, "sqlite")
+        with untraced():
+            traced.cursor().execute("SELECT 1")
+        inside = len(telemetry.spans())
+        traced.cursor().execute("SELECT 1")
+    database.close()
+
+    assert (inside, len(telemetry.spans())) == (0, 1)

@@ -20,6 +20,7 @@ from otel_setup import (
     observe,
     resume_context,
     setup,
+    untraced,
 )
 from otel_setup.catalogue.model import Counter, Gauge, Histogram, UpDownCounter
 
@@ -69,6 +70,8 @@ def carry() -> None:
     carried = carry_context(price)
     assert_type(carried(1.0, factor=2), str)
     carried("1")  # type: ignore[arg-type] # as in price
+    with untraced():
+        pass
 
 
 def read() -> str | None:

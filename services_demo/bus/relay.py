@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pika
 
-from otel_setup import resume_context
+from otel_setup import resume_context, untraced
 from services_demo.bus.connection import BrokerGone, Outage, connect
 from services_demo.bus.topology import ORDERS, declare
 from services_demo.bus.wakeup import Wakeup
@@ -65,11 +65,12 @@ class Relay:
         """Publish the oldest rows; return whether there may be more."""
         confirmed: list[int] = []
         with self._pool.connection() as database:
-            rows = database.execute(
-                "SELECT id, message_id, routing_key, body, headers, created_at FROM outbox"
-                " WHERE sent_at IS NULL ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED",
-                (_BATCH,),
-            ).fetchall()
+            with untraced():
+                rows = database.execute(
+                    "SELECT id, message_id, routing_key, body, headers, created_at FROM outbox"
+                    " WHERE sent_at IS NULL ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED",
+                    (_BATCH,),
+                ).fetchall()
             try:
                 for row in rows:
                     if stop.is_set():
@@ -79,10 +80,11 @@ class Relay:
             finally:
                 # Also when a later row failed: what is confirmed must not be sent again.
                 if confirmed:
-                    database.execute(
-                        "UPDATE outbox SET sent_at = clock_timestamp() WHERE id = ANY(%s)",
-                        (confirmed,),
-                    )
+                    with untraced():  # one statement for the orders of many traces
+                        database.execute(
+                            "UPDATE outbox SET sent_at = clock_timestamp() WHERE id = ANY(%s)",
+                            (confirmed,),
+                        )
                     database.commit()
         return len(rows) == _BATCH
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import trace
 
-from otel_setup import capture_context, instrument, resume_context
+from otel_setup import capture_context, instrument, resume_context, untraced
 from services_demo import catalogue
 from services_demo.bus import Wakeup
 from services_demo.bus.connection import Outage
@@ -108,7 +108,7 @@ class Dispatcher:
         look_at = 0.0
         while not stop.is_set():
             if time.monotonic() >= look_at:
-                with self._pool.connection() as database:
+                with untraced(), self._pool.connection() as database:
                     task = tasks.take(database, self._worker)
                 outage.over()
                 if task:

@@ -112,3 +112,26 @@ def test_health_checks_leave_no_series(stack: Stack, busy: FollowedOrder) -> Non
     seen = stack.query('http_server_request_duration_seconds_count{http_route=~".*healthz.*"}')
 
     assert seen == []
+
+
+def test_looking_for_work_makes_no_traces(stack: Stack, busy: FollowedOrder) -> None:
+    """No worker has a trace that is one query of its own: those would bury the real ones."""
+    assert busy.order_id
+
+    found = [
+        trace
+        for worker in ("shop-worker", "mes-worker", "crm-worker")
+        for trace in httpx.get(
+            f"{stack.url('zipkin')}/api/v2/traces",
+            params={"serviceName": worker, "limit": 200, "lookback": 300_000},
+            timeout=10,
+        ).json()
+    ]
+    lonely = [
+        (trace[0]["localEndpoint"]["serviceName"], trace[0]["name"])
+        for trace in found
+        if len(trace) == 1
+    ]
+
+    assert len(found) > 0
+    assert lonely == []

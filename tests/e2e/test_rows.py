@@ -51,4 +51,12 @@ def test_the_whole_stack_stays_small(stack: Stack, busy: FollowedOrder) -> None:
     """All parts together hold at most 2.5 GB of resident memory after traffic."""
     assert busy.order_id
 
-    assert status.all_memory(stack.place) * 1024 * 1024 <= 2.5e9
+    # One large mesh in work is 90 MiB for a second; what stays is what counts.
+    seen = poll_until(
+        lambda: status.all_memory(stack.place) * 1024 * 1024,
+        lambda size: size <= 2.5e9,
+        "at most 2.5 GB",
+        30,
+    )
+
+    assert seen <= 2.5e9

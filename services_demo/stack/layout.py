@@ -12,7 +12,7 @@ import os
 import secrets
 import socket
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from services_demo.stack.errors import StackError
@@ -90,10 +90,6 @@ class Layout:
             os.open(self.state_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w"
         ) as file:
             json.dump(state, file, indent=2)
-
-    def describe(self) -> dict[str, object]:
-        """Return everything but the secret, for messages and tests."""
-        return {key: value for key, value in asdict(self).items() if key != "secret"}
 
 
 def folder_from(environ: Mapping[str, str]) -> Path:

@@ -24,7 +24,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 from otel_setup._ending import Ending, together
-from otel_setup.catalogue import database, http
+from otel_setup.catalogue.entries import database, http
 from otel_setup.settings import ConfigError
 
 if TYPE_CHECKING:
@@ -108,6 +108,7 @@ def _views() -> list[View]:
             http.REQUEST_BODY_SIZE,
             http.RESPONSE_BODY_SIZE,
             database.OPERATION_DURATION,
+            database.RETURNED_ROWS,
         )
     ]
 

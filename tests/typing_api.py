@@ -22,13 +22,18 @@ from otel_setup import (
     setup,
     untraced,
 )
-from otel_setup.catalogue.model import Counter, Gauge, Histogram, UpDownCounter
+from otel_setup.catalogue.model import Counter, Gauge, Histogram, Label, Text, UpDownCounter
+from otel_setup.catalogue.promql import Expr, latest, rate
 
 CREATED = Counter(name="a.b", unit="{order}", description="Orders.", why="Business.")
 OPEN = UpDownCounter(name="a.c", unit="{order}", description="Orders.", why="Business.")
 DURATION = Histogram(name="a.d", unit="s", description="Time.", why="Waits.", buckets=(1, 2.5))
 OLDEST = Gauge(
-    name="a.e", unit="s", description="Age.", why="Stuck.", attributes={"queue": "its name"}
+    name="a.e",
+    unit="s",
+    description="Age.",
+    why=Text("Stuck.", "Застряло."),
+    attributes={"queue": Label("its name", at_most=9)},
 )
 
 
@@ -55,6 +60,14 @@ def record() -> None:
     observe(OPEN, lambda: ())
     instrument(OLDEST)  # type: ignore[call-overload] # a gauge is observed
     observe(DURATION, list)  # type: ignore[arg-type] # a distribution is recorded
+
+
+def ask() -> None:
+    """Entries make queries; what is compared stays a query."""
+    assert_type(rate(CREATED) / 2, Expr)
+    assert_type(rate(CREATED) > 1, Expr)
+    assert_type(latest(OLDEST, by=["queue"], fold="max"), Expr)
+    rate("a_b_total")  # type: ignore[arg-type] # an entry, not a name
 
 
 def carry() -> None:

@@ -1,41 +1,143 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Metrics of one process; names of the semantic conventions (process and cpython namespaces)."""
+"""
+Processes of services: CPU, memory, threads and open files, by ``job``.
 
-from otel_setup.catalogue.model import Counter, UpDownCounter
+*jobs* is the name of one service, or a regular expression after ``~``.
+"""
 
-CPU_TIME = Counter(
-    name="process.cpu.time",
-    unit="s",
-    description="CPU seconds spent by the process.",
-    why="Tells whether a slow service lacks CPU or waits for somebody else.",
-    attributes={"cpu.mode": "user or system: own code or the kernel on its behalf"},
+from __future__ import annotations
+
+from dataclasses import replace
+
+from otel_setup.catalogue.alerts.process import ALERTS, BUSY_CORE
+from otel_setup.catalogue.boards import Panel, Query, Threshold
+from otel_setup.catalogue.entries.process import (
+    COLLECTIONS,
+    CPU_TIME,
+    MEMORY_USAGE,
+    OPEN_FILES,
+    THREADS,
 )
+from otel_setup.catalogue.jobs import alive, legend, of
+from otel_setup.catalogue.model import Source, Text
+from otel_setup.catalogue.promql import Expr, rate
+from otel_setup.catalogue.whole import Component
 
-MEMORY_USAGE = UpDownCounter(
-    name="process.memory.usage",
-    unit="By",
-    description="Resident memory of the process.",
-    why="A leak shows as a steady rise days before the kernel kills the process.",
-)
+__all__ = [
+    "ALERTS",
+    "COLLECTIONS",
+    "COMPONENT",
+    "CPU_TIME",
+    "MEMORY_USAGE",
+    "METRICS",
+    "OPEN_FILES",
+    "THREADS",
+    "collections",
+    "component",
+    "cpu",
+    "files",
+    "memory",
+    "threads",
+]
 
-THREADS = UpDownCounter(
-    name="process.thread.count",
-    unit="{thread}",
-    description="Threads of the process.",
-    why="Threads that pile up wait for something: a lock, a pool, a dead peer.",
-)
+METRICS = (CPU_TIME, MEMORY_USAGE, THREADS, OPEN_FILES, COLLECTIONS)
 
-OPEN_FILES = UpDownCounter(
-    name="process.unix.file_descriptor.count",
-    unit="{file_descriptor}",
-    description="Open files and sockets of the process.",
-    why="Descriptors that are not closed end in refused connections.",
-)
 
-COLLECTIONS = Counter(
-    name="cpython.gc.collections",
-    unit="{collection}",
-    description="Runs of the garbage collector.",
-    why="Many runs of the old generation explain pauses.",
-    attributes={"cpython.gc.generation": "0, 1 or 2: young to old"},
-)
+def cpu(jobs: str, *, rows: tuple[str, ...] = (), leads_to: str = "", title: str = "") -> Panel:
+    """Return how much of a core services use: together, and their busiest process."""
+    together = rate(CPU_TIME, by=["job"], where=of(jobs))
+    return Panel(
+        title=title or Text("CPU, as a share of one core", "Процессор, доля одного ядра"),
+        queries=(
+            Query(together, legend(jobs, "all processes")),
+            Query(_busiest(jobs), legend(jobs, "busiest process")),
+        ),
+        why=Text(
+            "A process at 100 % is the limit of its service, even if the host has cores to spare.",
+            "Процесс на 100 % ограничивает свой сервис, даже если на узле есть свободные ядра.",
+        ),
+        rows=rows,
+        leads_to=leads_to,
+        thresholds=(Threshold(BUSY_CORE, "warning"),),
+    )
+
+
+def memory(jobs: str, *, rows: tuple[str, ...] = (), leads_to: str = "", title: str = "") -> Panel:
+    """Return the memory of services: together, and of their largest process."""
+    return Panel(
+        title=title or Text("Memory of processes", "Память процессов"),
+        queries=(
+            Query(alive(MEMORY_USAGE, by=["job"], where=of(jobs)), legend(jobs, "all processes")),
+            Query(
+                alive(MEMORY_USAGE, by=["job"], where=of(jobs), fold="max"),
+                legend(jobs, "largest process"),
+            ),
+        ),
+        rows=rows,
+        leads_to=leads_to,
+    )
+
+
+def threads(jobs: str, *, rows: tuple[str, ...] = (), leads_to: str = "", title: str = "") -> Panel:
+    """Return the threads of the process that has most."""
+    return Panel(
+        title=title or Text("Most threads in one process", "Потоки: максимум на процесс"),
+        queries=(
+            Query(alive(THREADS, by=["job"], where=of(jobs), fold="max"), legend(jobs, "threads")),
+        ),
+        rows=rows,
+        leads_to=leads_to,
+    )
+
+
+def files(jobs: str, *, rows: tuple[str, ...] = (), leads_to: str = "", title: str = "") -> Panel:
+    """Return the open files and sockets of the process that has most."""
+    return Panel(
+        title=title
+        or Text("Most open files in one process", "Открытые файлы: максимум на процесс"),
+        queries=(
+            Query(alive(OPEN_FILES, by=["job"], where=of(jobs), fold="max"), legend(jobs, "files")),
+        ),
+        rows=rows,
+        leads_to=leads_to,
+    )
+
+
+def collections(
+    jobs: str, *, rows: tuple[str, ...] = (), leads_to: str = "", title: str = ""
+) -> Panel:
+    """Return how often the garbage of the oldest generation is collected."""
+    oldest = of(jobs, **{"cpython.gc.generation": "2"})
+    return Panel(
+        title=title or Text("Collections of old garbage", "Сборки старого мусора"),
+        queries=(Query(rate(COLLECTIONS, by=["job"], where=oldest), legend(jobs, "generation 2")),),
+        rows=rows,
+        leads_to=leads_to,
+    )
+
+
+def _busiest(jobs: str) -> Expr:
+    each = rate(CPU_TIME, by=["job", "instance"], where=of(jobs))
+    return replace(each, text=f"max by (job) ({each.text})")
+
+
+def component(
+    *, owner: str = "platform", dashboard: str = "services", scraped: tuple[str, ...] = ()
+) -> Component:
+    """
+    Return the component whose alerts go to *owner* and lead to *dashboard*.
+
+    *scraped* names the jobs that Prometheus scrapes, if services serve /metrics themselves.
+    """
+    return Component(
+        name="process",
+        title=Text("Processes of services", "Процессы сервисов"),
+        owner=owner,
+        source=Source.SEMCONV,
+        metrics=METRICS,
+        alerts=tuple(replace(alert, dashboard=dashboard) for alert in ALERTS),
+        scraped=scraped,
+    )
+
+
+COMPONENT = component()

@@ -16,7 +16,7 @@ import wrapt
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
 from otel_setup._guard import quiet
-from otel_setup.catalogue import database as catalogue
+from otel_setup.catalogue.entries import database as catalogue
 from otel_setup.instruments import observe
 
 if TYPE_CHECKING:

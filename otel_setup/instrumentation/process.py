@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
-from otel_setup.catalogue import process as catalogue
+from otel_setup.catalogue.entries import process as catalogue
 from otel_setup.instruments import observe
 
 if TYPE_CHECKING:

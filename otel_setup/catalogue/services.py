@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+Any service at a glance: a dashboard with the variable ``job``, and the components that it shows.
+
+They need nothing but `otel_setup` in the services::
+
+    CATALOGUE = Catalogue(
+        title="Mine", components=services.components(), dashboards=(services.DASHBOARD,)
+    )
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from otel_setup.catalogue import database, http, process, sdk
+from otel_setup.catalogue.boards import Dashboard, Section, Variable
+from otel_setup.catalogue.model import Text
+from otel_setup.catalogue.whole import Component
+
+__all__ = ["COMPONENTS", "DASHBOARD", "components"]
+
+_JOB = "~$job"
+
+#: Alert → what explains it when it happens to the same service.
+_CAUSES: Mapping[str, tuple[str, ...]] = {
+    "ServiceIsSlow": ("DatabaseQueriesSlow", "DatabasePoolExhausted", "ProcessUsesAllCpu"),
+}
+
+
+def components(
+    *, owner: str = "platform", dashboard: str = "services", scraped: tuple[str, ...] = ()
+) -> tuple[Component, ...]:
+    """
+    Return the components of services: HTTP, processes, database clients, and the SDK.
+
+    An alert of one that is only the consequence of another's is held back by it. *scraped* names
+    the jobs that Prometheus scrapes, if services serve /metrics themselves.
+    """
+    parts = (http, process, database, sdk)
+    made = [each.component(owner=owner, dashboard=dashboard, scraped=scraped) for each in parts]
+    return tuple(_linked(each) for each in made)
+
+
+def _linked(component: Component) -> Component:
+    alerts = tuple(
+        replace(
+            alert,
+            inhibited_by=(*alert.inhibited_by, *_CAUSES.get(alert.name, ())),
+            inhibited_on=("job",),
+        )
+        if alert.name in _CAUSES
+        else alert
+        for alert in component.alerts
+    )
+    return replace(component, alerts=alerts)
+
+
+COMPONENTS = components()
+
+DASHBOARD = Dashboard(
+    slug="services",
+    title=Text("Services", "Сервисы"),
+    asks=Text(
+        "Is this service well, and if not, what does it lack?",
+        "Здоров ли этот сервис, а если нет, чего ему не хватает?",
+    ),
+    sections=(
+        Section(
+            title=Text("What do users feel?", "Что чувствуют пользователи?"),
+            panels=(http.requests(_JOB), http.errors(_JOB), http.latency(_JOB)),
+        ),
+        Section(
+            title=Text("Which requests?", "Какие именно запросы?"),
+            panels=(http.answers(_JOB), http.failing(_JOB), http.slowest(_JOB)),
+        ),
+        Section(
+            title=Text("How much is under way?", "Сколько всего в работе?"),
+            panels=(http.active(_JOB), http.uploads(_JOB)),
+        ),
+        Section(
+            title=Text("Does it wait for its database?", "Ждёт ли он базу данных?"),
+            panels=(
+                database.duration(_JOB),
+                database.slowest(_JOB),
+                database.pool(_JOB),
+                database.waiting(_JOB),
+            ),
+        ),
+        Section(
+            title=Text("What does it ask of its database?", "Что он просит у базы данных?"),
+            panels=(database.queries(_JOB), database.failures(_JOB), database.returned(_JOB)),
+        ),
+        Section(
+            title=Text("Does it lack CPU or memory?", "Хватает ли процессора и памяти?"),
+            panels=(process.cpu(_JOB), process.memory(_JOB)),
+        ),
+        Section(
+            title=Text("Does something pile up in it?", "Не копится ли в нём что-нибудь?"),
+            panels=(process.threads(_JOB), process.files(_JOB), process.collections(_JOB)),
+        ),
+        Section(
+            title=Text("Does its telemetry arrive?", "Доходит ли его телеметрия?"),
+            panels=(sdk.spans(_JOB), sdk.lost(_JOB), sdk.queue(_JOB), sdk.points(_JOB)),
+        ),
+    ),
+    variables=(Variable(name="job", label="job", metric=process.CPU_TIME),),
+)

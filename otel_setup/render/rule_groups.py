@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rules of a catalogue as data: what their files hold, and what a live check looks for."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from otel_setup.catalogue import burning
+from otel_setup.catalogue.alerting import Alert, Recording
+from otel_setup.catalogue.whole import Catalogue, Component
+from otel_setup.render.promql import folded
+
+#: The component of the objectives.
+SLO = "slo"
+
+
+def groups(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
+    """Return the rule group of each component that has rules, as Prometheus reads it."""
+    made = {component.name: _group(catalogue, component) for component in catalogue.components}
+    if catalogue.slos:
+        own = made.get(SLO, {"rules": []})
+        computed = [_objective(rule) for each in catalogue.slos for rule in burning.rules(each)]
+        made[SLO] = {
+            "name": SLO,
+            "interval": f"{burning.EVERY}s",
+            "rules": [*computed, *own["rules"]],
+        }
+    return {name: group for name, group in made.items() if group["rules"]}
+
+
+def _group(catalogue: Catalogue, component: Component) -> dict[str, Any]:
+    recordings = [_recording(each) for each in component.recordings]
+    alerts = [_alert(catalogue, component, each) for each in component.alerts]
+    return {"name": component.name, "rules": [*recordings, *alerts]}
+
+
+def _recording(recording: Recording) -> dict[str, Any]:
+    rule: dict[str, Any] = {"record": recording.name, "expr": folded(recording.expr.text)}
+    if recording.adds:
+        rule["labels"] = dict(recording.adds)
+    return rule
+
+
+def _objective(rule: burning.Rule) -> dict[str, Any]:
+    return {"record": rule.name, "expr": folded(rule.expr.text), "labels": dict(rule.labels)}
+
+
+def _alert(catalogue: Catalogue, component: Component, alert: Alert) -> dict[str, Any]:
+    rule: dict[str, Any] = {"alert": alert.name, "expr": folded(alert.expr.text)}
+    if re.search(r"[1-9]", alert.lasts):
+        rule["for"] = alert.lasts
+    if alert.keep_firing:
+        rule["keep_firing_for"] = alert.keep_firing
+    rule["labels"] = {
+        "severity": alert.severity,
+        "team": component.owner,
+        "component": component.name,
+        **alert.labels,
+    }
+    rule["annotations"] = _annotations(catalogue, alert)
+    return rule
+
+
+def _annotations(catalogue: Catalogue, alert: Alert) -> dict[str, str]:
+    annotations = {
+        "summary": alert.summary,
+        "description": alert.description,
+        "runbook_url": catalogue.runbooks + alert.name,
+    }
+    if alert.dashboard:
+        annotations["dashboard_url"] = f"{catalogue.grafana.rstrip('/')}/d/{alert.dashboard}"
+    if alert.exemplars:
+        annotations["exemplars"] = alert.exemplars
+    return annotations

@@ -24,7 +24,9 @@ LAYER = (
     "wrapt",
 )
 API = ("trace", "metrics", "context", "propagate", "baggage", "_logs", "semconv")
-SERVICES = ("shop", "mes", "crm")
+SERVICES = ("shop", "mes", "crm", "pager")
+#: Tools of development and operation: no service imports them.
+DEVELOPMENT = ("cli.py", "live/", "pictures/", "render/")
 
 
 def files(*folders: str) -> list[str]:
@@ -95,6 +97,27 @@ def test_only_the_providers_know_the_sdk(file: str) -> None:
     assert [name for name in imports(file) if inside(name, ("opentelemetry.sdk",))] == []
 
 
+@pytest.mark.parametrize("file", files("otel_setup/live", "otel_setup/pictures"))
+def test_looking_at_prometheus_needs_the_standard_library_only(file: str) -> None:
+    """The live check runs where no service is installed; what draws is imported by drawing."""
+    own = ("otel_setup.catalogue", "otel_setup.live", "otel_setup.pictures", "otel_setup.render")
+    assert outside(file, *own, at_import=True) == []
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        each
+        for each in files("otel_setup")
+        if not each.startswith(tuple(f"otel_setup/{name}" for name in DEVELOPMENT))
+    ],
+)
+def test_what_runs_in_services_does_not_render_or_check(file: str) -> None:
+    """Tools of development and operation stay out of services."""
+    tools = tuple(f"otel_setup.{name.rstrip('/').removesuffix('.py')}" for name in DEVELOPMENT)
+    assert [name for name in imports(file) if inside(name, tools)] == []
+
+
 def test_importing_the_package_changes_nothing() -> None:
     """No SDK, no framework, no thread, no variable."""
     ended = run(
@@ -119,7 +142,7 @@ def test_what_the_package_exports_exists_in_order() -> None:
 def test_the_company_uses_what_is_public(file: str) -> None:
     """No SDK, and of otel_setup only what its first page exports and the catalogue's types."""
     exported = (f"otel_setup.{name}" for name in otel_setup.__all__)
-    public = ("otel_setup.catalogue.model", *exported)
+    public = ("otel_setup.catalogue", *exported)
     assert [
         name
         for name in imports(file)
@@ -140,12 +163,30 @@ def test_services_do_not_import_each_other(service: str) -> None:
     ] == []
 
 
+@pytest.mark.parametrize("file", files("services_demo/catalogue"))
+def test_the_companys_catalogue_needs_no_service(file: str) -> None:
+    """Documents and rules are rendered without the company's code, its broker or OpenTelemetry."""
+    assert outside(file, "otel_setup.catalogue", "services_demo.catalogue") == []
+
+
+@pytest.mark.parametrize("part", [*SERVICES, "bus"])
+def test_a_part_takes_its_own_metrics_only(part: str) -> None:
+    """What another service counts is not its business."""
+    own = f"services_demo.catalogue.{part}"
+    assert [
+        (file, name)
+        for file in files(f"services_demo/{part}")
+        for name in imports(file)
+        if inside(name, ("services_demo.catalogue",)) and not inside(name, (own,))
+    ] == []
+
+
 @pytest.mark.parametrize("file", files("services_demo/stack", "services_demo/traffic"))
 def test_stack_and_traffic_are_free_of_the_services(file: str) -> None:
     """They talk to the services the way everybody does; the stack borrows an order to send."""
     borrowed = (
         "services_demo.stack",
-        "services_demo.rows",
+        "services_demo.catalogue.company",
         "services_demo.traffic.order",
     )
     allowed = borrowed if "/stack/" in file else ("services_demo.traffic",)
@@ -160,3 +201,9 @@ def test_stack_and_traffic_are_free_of_the_services(file: str) -> None:
 def test_the_toolchain_needs_the_standard_library_only(file: str) -> None:
     """It runs before anything is installed."""
     assert outside(file, "services_demo.stack.toolchain") == []
+
+
+@pytest.mark.parametrize("file", files("services_demo/pager"))
+def test_the_pager_needs_the_standard_library_only(file: str) -> None:
+    """It is small beside what it watches: a runbook's Markdown is loaded when one is read."""
+    assert outside(file, "services_demo.pager", at_import=True) == []

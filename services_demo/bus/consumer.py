@@ -12,6 +12,8 @@ from pika.exceptions import ConsumerCancelled
 
 from services_demo import messages
 from services_demo.bus.connection import BrokerGone, Outage, connect
+from services_demo.bus.failures import NotYet, Refuse
+from services_demo.bus.telemetry import event_failed, event_handled, expect_events
 from services_demo.bus.topology import declare
 from services_demo.database import Connection, Unavailable
 
@@ -33,14 +35,6 @@ _PREFETCH = 10
 _PAUSE_SECONDS = 1.0
 
 
-class Refuse(Exception):
-    """This message can never be handled. The reason is logged: no personal data in it."""
-
-
-class NotYet(Exception):
-    """This message cannot be handled yet, but perhaps in a moment: it is tried again."""
-
-
 class Consumer:
     """
     Consumes *queue* and gives every message to *handle*, in one transaction with the inbox.
@@ -59,6 +53,7 @@ class Consumer:
     def run(self, stop: Event) -> None:
         """Consume until *stop*; the message in hand is finished first."""
         self._stop = stop
+        expect_events(self._queue)
         outage = Outage(f"{self.name}: broker")
         while not stop.is_set():
             try:
@@ -89,15 +84,19 @@ class Consumer:
         if self._stop.is_set():
             return  # not acknowledged: the broker gives it to somebody else
         tag = method.delivery_tag
+        # The routing key of a message that somebody moved back from another queue is lost.
+        event = properties.type or method.routing_key
         try:
-            message = self._parse(method, properties, body)
+            message = _parse(event, body)
             done = self._apply(channel, message)
         except Refuse as error:
+            event_failed(self._queue, event, error)
             self._log_failure("refused", properties, error)
             channel.basic_reject(tag, requeue=False)
         except BrokerGone:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the message must be settled
+            event_failed(self._queue, event, error)
             self._log_failure("failed, is tried again", properties, error)
             channel.connection.sleep(_PAUSE_SECONDS)
             channel.basic_nack(tag, requeue=True)
@@ -105,22 +104,14 @@ class Consumer:
             if done:
                 channel.basic_ack(tag)
 
-    def _parse(
-        self, method: Basic.Deliver, properties: pika.BasicProperties, body: bytes
-    ) -> messages.Message:
-        try:
-            # The routing key of a message that somebody moved back from another queue is lost.
-            return messages.parse(properties.type or method.routing_key, body)
-        except ValueError as error:
-            raise Refuse(str(error)) from None
-
     def _apply(self, channel: BlockingChannel, message: messages.Message) -> bool:
         """Handle *message* unless it was before; return False if told to stop meanwhile."""
         outage = Outage(f"{self.name}: database")
         while True:
             try:
                 with self._pool.connection() as database:
-                    if _is_new(database, message):
+                    is_new = _is_new(database, message)
+                    if is_new:
                         self._handle(database, message)
             except Unavailable as error:
                 pause = outage.failed(error)
@@ -129,6 +120,8 @@ class Consumer:
                 channel.connection.sleep(pause)  # keeps the heartbeat alive
             else:
                 outage.over()
+                if is_new:
+                    event_handled(self._queue, message)
                 return True
 
     def _log_failure(self, what: str, properties: pika.BasicProperties, error: Exception) -> None:
@@ -144,6 +137,13 @@ class Consumer:
             error if expected else type(error).__name__,
             exc_info=None if expected else error,
         )
+
+
+def _parse(event: str, body: bytes) -> messages.Message:
+    try:
+        return messages.parse(event, body)
+    except ValueError as error:
+        raise Refuse(str(error)) from None
 
 
 def _is_new(database: Connection, message: messages.Message) -> bool:

@@ -40,7 +40,7 @@ def apply_event(connection: Connection, message: Message) -> None:
             (new, message.order_id),
         )
     # Also when the event came late: that an order was finished is told in any case.
-    notify(connection, order, new)
+    notify(connection, order, new, message.occurred_at)
 
 
 def state_after(message: Message) -> OrderState:

@@ -8,6 +8,7 @@ from services_demo.bus.supervisor import configure_logging
 from services_demo.bus.topology import CRM_QUEUE
 from services_demo.configuration import ConfigurationError, load
 from services_demo.crm.events import apply_event
+from services_demo.crm.notifications import expect_notifications
 from services_demo.crm.settings import CrmWorkerSettings
 from services_demo.database import open_pool
 
@@ -17,6 +18,7 @@ def main() -> int:
     configure_logging()
     settings = load(CrmWorkerSettings)
     pool = open_pool(settings.crm_database_url, "services_demo.crm")
+    expect_notifications()
     return run_parts(Consumer(CRM_QUEUE, settings.amqp_url, pool, apply_event))
 
 

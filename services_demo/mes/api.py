@@ -9,8 +9,8 @@ from flask import Blueprint, Flask, current_app, request
 from pydantic import BaseModel, ConfigDict
 
 from otel_setup import instrument
-from services_demo import catalogue
 from services_demo.bus.supervisor import configure_logging
+from services_demo.catalogue import mes as catalogue
 from services_demo.configuration import ConfigurationError, load
 from services_demo.database import Connection, Pool, open_pool
 from services_demo.mes import orders, sessions, tasks

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from opentelemetry import trace
 
 from otel_setup import capture_context, instrument, resume_context, untraced
-from services_demo import catalogue
-from services_demo.bus import Wakeup
+from services_demo.bus import Wakeup, seconds_since
 from services_demo.bus.connection import Outage
+from services_demo.catalogue import mes as catalogue
 from services_demo.database import Unavailable
 from services_demo.mes import pricing, tasks
 
@@ -33,6 +33,7 @@ tracer = trace.get_tracer(__name__)
 
 DURATION = instrument(catalogue.PRICE_DURATION)
 CALCULATIONS = instrument(catalogue.PRICE_CALCULATIONS)
+ORDER_DURATION = instrument(catalogue.ORDER_PRICING_DURATION)
 
 # Notifications wake the dispatcher; this finds what is due again after a pause.
 _LOOK_ANYWAY_SECONDS = 5.0
@@ -92,6 +93,7 @@ class Dispatcher:
 
     def run(self, stop: Event) -> None:
         """Compute until *stop*; an unfinished task is put back."""
+        _expect_calculations()
         outage = Outage(f"{self.name}: database")
         while not stop.is_set():
             try:
@@ -120,9 +122,9 @@ class Dispatcher:
 
     def _calculate(self, task: Task, stop: Event) -> None:
         """Compute and write the price in the trace that asked for it."""
-        DURATION.record(task.waited_seconds, {"phase": "waiting"})
         started = time.monotonic()
         with resume_context(task.headers), tracer.start_as_current_span("calculate price") as span:
+            DURATION.record(task.waited_seconds, {"phase": "waiting"})
             try:
                 price_cents = _wait(self._processes.submit(self._job(task)), stop)
             except Exception as error:  # noqa: BLE001 - whatever it is, the task must not hang
@@ -134,29 +136,39 @@ class Dispatcher:
                 CALCULATIONS.add(1, {"outcome": "error", "error.type": kind})
                 self._failed(task, error)
             else:
-                with self._pool.connection() as database:
-                    if price_cents is None:  # told to stop
-                        tasks.put_back(database, task, seconds=0)
-                        return
-                    tasks.finish(database, task, price_cents, "")
+                if price_cents is None:  # told to stop
+                    self._put_back(task, seconds=0)
+                    return
+                self._finish(task, price_cents)
                 self._storage.over()
                 CALCULATIONS.add(1, {"outcome": "ok"})
-        DURATION.record(time.monotonic() - started, {"phase": "computing"})
+            DURATION.record(time.monotonic() - started, {"phase": "computing"})
 
     def _failed(self, task: Task, error: Exception) -> None:
         """Try again what may pass by itself; tell the customer of the rest."""
+        if isinstance(error, pricing.CannotPrice):
+            self._finish(task, None, str(error))
+        elif isinstance(error, pricing.ModelUnavailable):
+            self._storage.failed(error)
+            self._put_back(task, seconds=_RETRY_SECONDS)
+        elif isinstance(error, BrokenProcessPool) and tasks.may_die_again(task):
+            log.warning("price task %s: its process died", task.task_id)
+            self._put_back(task, seconds=0, died=True)
+        else:
+            log.error("price task %s failed", task.task_id, exc_info=error)
+            self._finish(task, None, "The price cannot be calculated. Ask sales.")
+
+    def _finish(self, task: Task, price_cents: int | None, failure: str = "") -> None:
+        """Write how *task* ended; the first answer of an order ends its customer's wait."""
         with self._pool.connection() as database:
-            if isinstance(error, pricing.CannotPrice):
-                tasks.finish(database, task, None, str(error))
-            elif isinstance(error, pricing.ModelUnavailable):
-                self._storage.failed(error)
-                tasks.put_back(database, task, seconds=_RETRY_SECONDS)
-            elif isinstance(error, BrokenProcessPool) and tasks.may_die_again(task):
-                log.warning("price task %s: its process died", task.task_id)
-                tasks.put_back(database, task, seconds=0, died=True)
-            else:
-                log.error("price task %s failed", task.task_id, exc_info=error)
-                tasks.finish(database, task, None, "The price cannot be calculated. Ask sales.")
+            placed_at = tasks.finish(database, task, price_cents, failure)
+        if placed_at is not None:
+            outcome = "failed" if price_cents is None else "priced"
+            ORDER_DURATION.record(seconds_since(placed_at), {"outcome": outcome})
+
+    def _put_back(self, task: Task, *, seconds: float, died: bool = False) -> None:
+        with self._pool.connection() as database:
+            tasks.put_back(database, task, seconds=seconds, died=died)
 
     def _job(self, task: Task) -> pricing.Job:
         return pricing.Job(
@@ -168,6 +180,13 @@ class Dispatcher:
             quantity=task.quantity,
             trace=capture_context(),
         )
+
+
+def _expect_calculations() -> None:
+    """Have every known end counted from 0 on, so that the first failure is seen as a rise."""
+    CALCULATIONS.add(0, {"outcome": "ok"})
+    for kind in catalogue.PRICING_ERRORS:
+        CALCULATIONS.add(0, {"outcome": "error", "error.type": kind})
 
 
 def _wait(future: Future[int], stop: Event) -> int | None:

@@ -7,8 +7,8 @@ from uuid import UUID
 from psycopg.types.json import Jsonb
 
 from otel_setup import capture_context, instrument
-from services_demo import catalogue
 from services_demo.bus import NotYet, Refuse, put
+from services_demo.catalogue import mes as catalogue
 from services_demo.database import Connection
 from services_demo.mes.states import (
     BY_OPERATOR,
@@ -97,7 +97,8 @@ def page_of(connection: Connection, state: State | None, page: Page) -> dict[str
 def lock(connection: Connection, order_id: UUID) -> dict[str, Any] | None:
     """Return the order and keep others from changing it until the commit."""
     return connection.execute(
-        "SELECT order_id, state, operator FROM manufacturing_order WHERE order_id = %s FOR UPDATE",
+        "SELECT order_id, state, operator, placed_at FROM manufacturing_order"
+        " WHERE order_id = %s FOR UPDATE",
         (order_id,),
     ).fetchone()
 

@@ -2,11 +2,11 @@
 """The MES's worker: takes in the Shop's events, prices orders, sends its own events. Runs once."""
 
 from otel_setup import observe
-from services_demo import catalogue
 from services_demo.bus import Consumer, Relay, run_parts
 from services_demo.bus.gauges import observe_outbox, observe_sql
 from services_demo.bus.supervisor import configure_logging
 from services_demo.bus.topology import MES_QUEUE
+from services_demo.catalogue import mes as catalogue
 from services_demo.configuration import load
 from services_demo.database import Pool, open_pool
 from services_demo.mes.dispatcher import Dispatcher, Processes

@@ -2,6 +2,7 @@
 """The list of price calculations: taking one, and writing down how it ended."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -73,8 +74,14 @@ def may_die_again(task: Task) -> bool:
     return task.deaths + 1 < _MOST_DEATHS
 
 
-def finish(connection: Connection, task: Task, price_cents: int | None, failure: str) -> None:
-    """Write down the price, or the failure if there is none, and tell the others."""
+def finish(
+    connection: Connection, task: Task, price_cents: int | None, failure: str
+) -> datetime | None:
+    """
+    Write down the price, or the failure if there is none, and tell the others.
+
+    Returns when the order was placed if this is the first answer that its customer gets.
+    """
     order = orders.lock(connection, task.order_id)
     done = connection.execute(
         "UPDATE price_task SET state = %s, failure = nullif(%s, ''), finished_at = now()"
@@ -82,7 +89,7 @@ def finish(connection: Connection, task: Task, price_cents: int | None, failure:
         ("failed" if price_cents is None else "done", failure, task.task_id, task.attempt),
     ).rowcount
     if not done or order is None or order["state"] not in UNPRICED:
-        return  # cancelled or approved meanwhile, or somebody else took the task over
+        return None  # cancelled or approved meanwhile, or somebody else took the task over
     connection.execute(
         "UPDATE manufacturing_order SET price_cents = %(price)s, failure = nullif(%(failure)s, ''),"
         " currency = CASE WHEN %(price)s::bigint IS NULL THEN NULL ELSE 'EUR' END"
@@ -95,6 +102,8 @@ def finish(connection: Connection, task: Task, price_cents: int | None, failure:
         put(connection, OrderPricingFailed(order_id=task.order_id, reason=failure))
     else:
         put(connection, OrderPriced(order_id=task.order_id, price_cents=price_cents))
+    placed_at: datetime = order["placed_at"]
+    return placed_at if order["state"] == State.RECEIVED else None
 
 
 def ask_again(connection: Connection, order_id: UUID) -> UUID:

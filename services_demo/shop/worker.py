@@ -3,11 +3,11 @@
 
 import sys
 
-from services_demo import catalogue
 from services_demo.bus import Consumer, Relay, run_parts
 from services_demo.bus.gauges import observe_outbox, observe_sql
 from services_demo.bus.supervisor import configure_logging
 from services_demo.bus.topology import SHOP_QUEUE
+from services_demo.catalogue import shop as catalogue
 from services_demo.configuration import ConfigurationError, load
 from services_demo.database import open_pool
 from services_demo.shop.orders import apply_news
@@ -25,6 +25,12 @@ def main() -> int:
         catalogue.SHOP_ORDERS,
         "SELECT state AS label, count(*) AS value FROM customer_order GROUP BY state",
         label="order.state",
+    )
+    observe_sql(
+        pool,
+        catalogue.SHOP_UNPRICED_AGE,
+        "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(created_at)), 0) AS value"
+        " FROM customer_order WHERE state = 'placed'",
     )
     observe_sql(
         pool,

@@ -10,7 +10,7 @@ import anyio
 import anyio.to_thread
 
 from otel_setup import instrument
-from services_demo import catalogue
+from services_demo.catalogue import shop as catalogue
 from services_demo.shop.models import NotAModel
 from services_demo.web.errors import ApiError
 

@@ -120,6 +120,7 @@ One trace over both queues: {order.trace_id}
   {traces.page(zipkin, order.trace_id)}
 
 Pages
+  Notifications {place.url("pager")}
   Prometheus    {prometheus}/query
   Traces        {zipkin}/zipkin/
   RabbitMQ      {place.url("rabbitmq_page")}   (user {RABBITMQ_USER}; its password is in stack.json)

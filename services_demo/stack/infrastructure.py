@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The programs below the services: stores, broker, and everything that carries telemetry."""
+"""The programs below the services: stores and broker."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from services_demo.stack import probes
 from services_demo.stack.errors import StackError
-from services_demo.stack.layout import REPOSITORY, Layout
+from services_demo.stack.layout import Layout
 from services_demo.stack.program import Program
 
 #: Users of the stores; each has the stack's secret as password.
@@ -19,9 +19,8 @@ S3_USER = "stack"
 MONITOR_USER = "otel_monitor"
 DATABASES = ("shop", "mes", "crm")
 
-
-#: Half the garbage for a little CPU: these programs share a machine with all others.
-_GO = {"GOGC": "50"}
+#: For every Go program. Half the garbage for a little CPU: they share a machine with all others.
+GO = {"GOGC": "50"}
 
 
 def programs(layout: Layout) -> list[Program]:
@@ -31,11 +30,6 @@ def programs(layout: Layout) -> list[Program]:
         _epmd(layout),
         _rabbitmq(layout),
         _versitygw(layout),
-        _prometheus(layout),
-        _alertmanager(layout),
-        _node_exporter(layout),
-        _otelcol(layout),
-        _zipkin(layout),
     ]
 
 
@@ -165,123 +159,7 @@ def _versitygw(layout: Layout) -> Program:
             str(layout.folder / "s3" / "objects"),
         ),
         # Not as arguments, which every user of the machine may read.
-        environment={**_GO, "ROOT_ACCESS_KEY": S3_USER, "ROOT_SECRET_KEY": layout.secret},
+        environment={**GO, "ROOT_ACCESS_KEY": S3_USER, "ROOT_SECRET_KEY": layout.secret},
         wave=1,
         ready=probes.http(layout.url("s3") + "/health"),
     )  # fmt: skip
-
-
-def _prometheus(layout: Layout) -> Program:
-    home = layout.folder / "prometheus"
-    return Program(
-        name="prometheus",
-        says="Prometheus with its page",
-        command=(
-            str(layout.build / "bin" / "prometheus"),
-            f"--config.file={home / 'prometheus.yml'}",
-            f"--storage.tsdb.path={home / 'data'}",
-            "--storage.tsdb.retention.time=2d",
-            f"--web.listen-address={layout.address('prometheus')}",
-            "--web.enable-otlp-receiver",
-            "--web.enable-lifecycle",
-            # A counter that is first seen at 1 has risen by 1: without this it has not.
-            "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion",
-        ),
-        environment=_GO,
-        # It serves its page from the folder web/ below the one that it is started in.
-        directory=layout.build / "prometheus",
-        wave=1,
-        ready=probes.http(layout.url("prometheus") + "/-/ready"),
-        stop_within=20,
-    )
-
-
-def _alertmanager(layout: Layout) -> Program:
-    return Program(
-        name="alertmanager",
-        says="Alertmanager",
-        command=(
-            str(layout.build / "bin" / "alertmanager"),
-            f"--config.file={REPOSITORY / 'docker' / 'alertmanager' / 'alertmanager.yml'}",
-            f"--storage.path={layout.folder / 'alertmanager'}",
-            f"--web.listen-address={layout.address('alertmanager')}",
-            "--cluster.listen-address=",  # one machine: no peers to gossip with
-        ),
-        environment=_GO,
-        wave=1,
-        ready=probes.http(layout.url("alertmanager") + "/-/ready"),
-    )
-
-
-def _node_exporter(layout: Layout) -> Program:
-    return Program(
-        name="node-exporter",
-        says="Node Exporter: CPU, memory and disks of this machine",
-        command=(
-            str(layout.build / "bin" / "node_exporter"),
-            f"--web.listen-address={layout.address('node_exporter')}",
-        ),
-        environment=_GO,
-        wave=1,
-        ready=probes.http(layout.url("node_exporter") + "/"),
-    )
-
-
-def _otelcol(layout: Layout) -> Program:
-    return Program(
-        name="otelcol",
-        says="OpenTelemetry Collector",
-        command=(
-            str(layout.build / "bin" / "otelcol"),
-            f"--config={REPOSITORY / 'collector' / 'config.yaml'}",
-        ),
-        environment={
-            # Garbage is collected earlier as the limit of memory_limiter comes near.
-            "GOMEMLIMIT": "205MiB",
-            **_GO,
-            "OTELCOL_OTLP_GRPC_ENDPOINT": layout.address("otlp_grpc"),
-            "OTELCOL_OTLP_HTTP_ENDPOINT": layout.address("otlp_http"),
-            "OTELCOL_PROMETHEUS_OTLP_ENDPOINT": layout.url("prometheus") + "/api/v1/otlp",
-            "OTELCOL_PULL_ENDPOINT": layout.address("otelcol_pull"),
-            "OTELCOL_ZIPKIN_ENDPOINT": layout.url("zipkin") + "/api/v2/spans",
-            "OTELCOL_HEALTH_ENDPOINT": layout.address("otelcol_health"),
-            "OTELCOL_OWN_METRICS_PORT": str(layout.port("otelcol")),
-            "OTELCOL_STORAGE": str(layout.folder / "otelcol"),
-            "OTELCOL_POSTGRES_ENDPOINT": layout.address("postgres"),
-            "OTELCOL_POSTGRES_USER": MONITOR_USER,
-            "OTELCOL_POSTGRES_PASSWORD": layout.secret,
-        },
-        wave=1,
-        ready=probes.http(layout.url("otelcol_health") + "/"),
-    )
-
-
-def _zipkin(layout: Layout) -> Program:
-    return Program(
-        name="zipkin",
-        says="Zipkin, the page that shows traces",
-        command=(
-            "java",
-            "-Xms64m",
-            "-Xmx88m",
-            "-XX:MaxDirectMemorySize=24m",
-            "-XX:ReservedCodeCacheSize=40m",
-            "-Xss256k",
-            "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=1",  # starts in half the time; it is not the one under load
-            "-jar",
-            str(layout.build / "zipkin.jar"),
-            # One address of this machine only; the property replaces the whole list of ports.
-            "--armeria.ports[0].ip=127.0.0.1",
-            f"--armeria.ports[0].port={layout.port('zipkin')}",
-            "--armeria.ports[0].protocols[0]=http",
-            "--logging.level.root=warn",
-        ),
-        environment={
-            "MEM_MAX_SPANS": "12000",
-            "MALLOC_ARENA_MAX": "1",
-        },
-        wave=1,
-        ready=probes.http(layout.url("zipkin") + "/health"),
-        ready_within=90,
-    )

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from services_demo.stack import company, infrastructure, layout, ports, prepare
+from services_demo.stack import company, infrastructure, layout, monitoring, ports, prepare
 from services_demo.stack.control import Control, last_lines, marked, sweep
 from services_demo.stack.errors import NotReady, StackError
 from services_demo.stack.layout import Layout
@@ -29,6 +29,7 @@ def programs(place: Layout) -> list[Program]:
     """Return all programs of the stack at *place*."""
     return [
         *infrastructure.programs(place),
+        *monitoring.programs(place),
         *company.programs(place),
         company.traffic(place, os.environ),
     ]
@@ -117,7 +118,7 @@ def _refuse_second(folder: Path) -> None:
 
 
 def _require_built(place: Layout) -> None:
-    wanted = {Path(program.command[0]) for program in infrastructure.programs(place)}
+    wanted = {Path(program.command[0]) for program in programs(place)}
     missing = [
         path.name for path in wanted if path.is_relative_to(place.build) and not path.exists()
     ]

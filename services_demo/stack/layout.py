@@ -32,6 +32,8 @@ PORTS: Mapping[str, int] = {
     "otelcol_health": 13133,
     "prometheus": 9090,
     "alertmanager": 9093,
+    "pager": 8090,
+    "grafana": 3000,
     "node_exporter": 9100,
     "s3": 7070,
     "amqp": 5672,
@@ -131,7 +133,8 @@ def saved(environ: Mapping[str, str]) -> Layout | None:
     return Layout(
         folder=folder,
         build=build_folder_from(environ),
-        ports=state["ports"],
+        # A stack that an older version started can still be stopped.
+        ports={**PORTS, **state["ports"]},
         secret=state["secret"],
     )
 

@@ -25,6 +25,12 @@ from services_demo.stack.layout import REPOSITORY, Layout
 
 _INITDB_SECONDS = 120
 
+#: What a run leaves behind.
+_FOLDERS = (
+    *("postgres", "rabbitmq", "s3", "prometheus", "alertmanager", "otelcol", "pager", "grafana"),
+    "logs",
+)
+
 
 def files(layout: Layout) -> None:
     """
@@ -33,12 +39,13 @@ def files(layout: Layout) -> None:
     Raises:
         StackError: the database cluster cannot be made.
     """
-    for old in ("postgres", "rabbitmq", "s3", "prometheus", "alertmanager", "otelcol", "logs"):
+    for old in _FOLDERS:
         shutil.rmtree(layout.folder / old, ignore_errors=True)
     layout.logs.mkdir(parents=True)
-    for part in ("s3/objects", "s3/attributes", "alertmanager", "otelcol"):
+    for part in ("s3/objects", "s3/attributes", "otelcol", "pager"):
         (layout.folder / part).mkdir(parents=True)
     _prometheus(layout)
+    _alertmanager(layout)
     _rabbitmq(layout)
     _postgres(layout)
 
@@ -67,7 +74,10 @@ def _prometheus(layout: Layout) -> None:
     home = layout.folder / "prometheus"
     targets = home / "targets"
     targets.mkdir(parents=True)
-    shutil.copy(REPOSITORY / "docker" / "prometheus" / "prometheus.yml", home)
+    given = REPOSITORY / "docker" / "prometheus"
+    for name in ("prometheus.yml", "scrape.yml"):
+        shutil.copy(given / name, home)
+    shutil.copytree(given / "rules", home / "rules")
     for job, port in {
         "prometheus": "prometheus",
         "alertmanager": "alertmanager",
@@ -79,6 +89,15 @@ def _prometheus(layout: Layout) -> None:
         (targets / f"{job}.yml").write_text(yaml.safe_dump([group]))
     direct = {"targets": [layout.address("crm_worker")], "labels": {"job": "crm-worker"}}
     (targets / "direct.yml").write_text(yaml.safe_dump([direct]))
+
+
+def _alertmanager(layout: Layout) -> None:
+    home = layout.folder / "alertmanager"
+    receivers = home / "receivers"
+    receivers.mkdir(parents=True)
+    shutil.copy(REPOSITORY / "docker" / "alertmanager" / "alertmanager.yml", home)
+    for name in ("alerts", "heartbeat"):
+        (receivers / f"{name}.url").write_text(f"{layout.url('pager')}/{name}\n")
 
 
 def _rabbitmq(layout: Layout) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -11,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from services_demo.stack import company, control, infrastructure, layout, ports, probes
+from services_demo.stack import control, grafana, launch, layout, ports, probes
 from services_demo.stack.errors import NotReady, StackError
+from services_demo.stack.program import Program
 
 
 def _environ(tmp_path: Path, **more: str) -> dict[str, str]:
@@ -67,6 +69,19 @@ def test_a_saved_layout_comes_back(tmp_path: Path) -> None:
     assert place.state_file.stat().st_mode & 0o077 == 0
 
 
+def test_a_stack_of_an_older_version_has_all_ports(tmp_path: Path) -> None:
+    """A saved layout that does not know a part yet can still be read, to stop what runs."""
+    environ = _environ(tmp_path, STACK_PORTS="free")
+    place = layout.new(environ)
+    known = {name: port for name, port in place.ports.items() if name != "pager"}
+    place.state_file.write_text(json.dumps({"ports": known, "secret": place.secret}))
+
+    seen = layout.saved(environ)
+
+    assert seen is not None
+    assert seen.ports == {**place.ports, "pager": 8090}
+
+
 def test_a_taken_port_is_named_with_its_holder(tmp_path: Path) -> None:
     """The message has the port, the part, the program that holds it, and the variable."""
     place = layout.new(_environ(tmp_path, STACK_PORTS="free"))
@@ -93,13 +108,62 @@ def test_a_port_in_use_for_no_part_is_no_complaint(tmp_path: Path) -> None:
         ports.require_free(place)
 
 
+def _install_grafana(folder: Path) -> Path:
+    """Make what an unpacked Grafana looks like from outside; return the folder of its program."""
+    program = folder / "bin" / "grafana"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    (folder / "public").mkdir()
+    return program.parent
+
+
+def test_an_installed_grafana_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With `grafana` on the PATH it is a part, with the addresses of this stack."""
+    place = layout.new(_environ(tmp_path, STACK_PORTS="free"))
+    without = [program.name for program in grafana.programs(place)]
+    monkeypatch.setenv("PATH", str(_install_grafana(tmp_path / "grafana")), prepend=os.pathsep)
+
+    (program,) = grafana.programs(place)
+
+    assert without == []
+    assert program.command == ("grafana", "server", "--homepath", str(tmp_path / "grafana"))
+    assert program.environment["GF_SERVER_HTTP_PORT"] == str(place.port("grafana"))
+    assert program.environment["PROMETHEUS_URL"] == place.url("prometheus")
+
+
+def test_dashboards_are_linked_only_if_grafana_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Notifications have no link to a page that nobody serves."""
+    place = layout.new(_environ(tmp_path, STACK_PORTS="free"))
+
+    def linked() -> str | None:
+        pager = next(each for each in launch.programs(place) if each.name == "pager")
+        return pager.environment.get("PAGER_GRAFANA_URL")
+
+    without = linked()
+    monkeypatch.setenv("PATH", str(_install_grafana(tmp_path / "grafana")), prepend=os.pathsep)
+
+    assert (without, linked()) == (None, place.url("grafana"))
+
+
+def test_the_port_of_a_part_that_is_not_installed_may_be_taken(tmp_path: Path) -> None:
+    """Somebody else's program on Grafana's port is no complaint where there is no Grafana."""
+    place = layout.new(_environ(tmp_path, STACK_PORTS="free"))
+
+    with socket.create_server(("127.0.0.1", place.port("grafana"))):
+        ports.require_free(place)
+
+
 def test_no_program_shows_the_secret_in_its_arguments(tmp_path: Path) -> None:
     """Arguments can be read by every user of the machine."""
     place = layout.new(_environ(tmp_path, STACK_PORTS="free"))
-    programs = [*infrastructure.programs(place), *company.programs(place)]
 
     shown = [
-        program.name for program in programs if place.secret in " ".join(map(str, program.command))
+        program.name
+        for program in launch.programs(place)
+        if place.secret in " ".join(map(str, program.command))
     ]
 
     assert shown == []
@@ -108,8 +172,7 @@ def test_no_program_shows_the_secret_in_its_arguments(tmp_path: Path) -> None:
 def test_every_program_has_a_name_of_its_own(tmp_path: Path) -> None:
     """Logs and commands go by the name."""
     place = layout.new(_environ(tmp_path, STACK_PORTS="free"))
-    programs = [*infrastructure.programs(place), *company.programs(place)]
-    names = [program.name for program in programs]
+    names = [program.name for program in launch.programs(place)]
 
     assert len(set(names)) == len(names)
 
@@ -197,3 +260,28 @@ def test_an_unbuilt_stack_names_what_is_missing(tmp_path: Path) -> None:
         "not built yet: alertmanager, node_exporter, otelcol, prometheus, versitygw "
         f"in {build}. Run `make build`."
     )
+
+
+# The supervisor is left to itself on purpose: it outlives the command that starts it.
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_programs_that_end_at_once_count_as_started(tmp_path: Path) -> None:
+    """Whoever waits for such a program tells its last words; asking for its start never raises."""
+
+    def never() -> None:
+        raise NotReady("it has ended")
+
+    hasty = [
+        Program(name=f"hasty-{number}", says="ends", command=("/bin/true",), wave=1, ready=never)
+        for number in range(40)
+    ]
+    place = layout.new(_environ(tmp_path, STACK_PORTS="free"))
+    place.logs.mkdir()
+    supervisor = control.Control(place)
+    try:
+        supervisor.begin(hasty)
+        for program in hasty:
+            supervisor.start(program.name)
+        assert len(supervisor.processes()) == len(hasty)
+    finally:
+        supervisor.end(hasty)
+        control.sweep(place)

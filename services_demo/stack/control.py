@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, TypedDict, cast
 
 import psutil
+from supervisor.xmlrpc import Faults
 
 from services_demo.stack.errors import StackError
 from services_demo.stack.layout import MARK, REPOSITORY, Layout
@@ -31,6 +32,10 @@ from services_demo.stack.program import Program
 
 _RPC_SECONDS = 15.0
 _RESTARTS = 100
+
+# Already running is what was wanted. A spawn error is most often a program that ended before the
+# supervisor had answered: it is tried again, and who waits for it can say its last words.
+_STARTED_ANYHOW = {Faults.ALREADY_STARTED, Faults.SPAWN_ERROR}
 
 #: The supervisor's own helper; no part of the company.
 ORPHANS = "orphans"
@@ -112,8 +117,7 @@ class Control:
         try:
             self._ask("startProcess", name, False)
         except xmlrpc.client.Fault as fault:
-            # Already running is what was wanted.
-            if "ALREADY_STARTED" not in fault.faultString:
+            if fault.faultCode not in _STARTED_ANYHOW:
                 raise StackError(f"{name} cannot be started: {fault.faultString}") from fault
 
     def processes(self) -> dict[str, ProcessInfo]:
@@ -209,6 +213,11 @@ minfds=1024
 
 [inet_http_server]
 port={layout.address("supervisor")}
+username=stack
+password={layout.secret}
+
+[supervisorctl]
+serverurl=http://{layout.address("supervisor")}
 username=stack
 password={layout.secret}
 

@@ -10,6 +10,8 @@ PYTHON := $(VENV)/bin/python
 UV := $(VENV)/bin/uv --system-certs
 # Installed by hand before anything is pinned, so the pin stands here.
 UV_PIN := $(shell sed -n 's/^\(uv==[^ ]*\).*/\1/p' constraints.txt)
+# Dashboards, rules and documents of the company, from its catalogue.
+RENDER := $(VENV)/bin/otel-setup render --catalogue services_demo.catalogue.company --out docker --docs docs
 
 .PHONY: help
 help: ## List the targets.
@@ -38,6 +40,7 @@ check: install ## Lint, types, import rules and unit tests: seconds.
 	@$(VENV)/bin/mypy
 	@$(VENV)/bin/mypy tests/typing_api.py
 	@$(PYTHON) -m otel_setup.render --check
+	@$(RENDER) --check
 	@$(PYTHON) -m pytest -q -m "not stack" -n auto --dist loadfile
 
 .PHONY: test
@@ -52,6 +55,12 @@ fmt: install ## Format the code and mend what a linter can mend.
 .PHONY: generate
 generate: install ## Write the generated files anew.
 	@$(PYTHON) -m otel_setup.render
+	@$(RENDER)
+
+.PHONY: pictures
+pictures: install ## Draw every dashboard from the running demo (`make demo` first); MINUTES=10.
+	@$(VENV)/bin/otel-setup pictures --catalogue services_demo.catalogue.company \
+		--out docs/images/dashboards $(if $(MINUTES),--minutes $(MINUTES)) $(if $(PROMETHEUS),--prometheus $(PROMETHEUS))
 
 .PHONY: build
 build: install ## Build the Collector, Prometheus and the other parts (minutes at first, then nothing).

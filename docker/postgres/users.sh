@@ -1,0 +1,22 @@
+#!/bin/sh
+# A user and a database per service, and the user with which the Collector looks on.
+# The image runs it once, when the data folder is empty. The native stack does the same in
+# services_demo/stack/prepare.py.
+set -eu
+
+for name in shop mes crm otel_monitor; do
+  psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" \
+    --dbname postgres --set name="$name" --set secret="$POSTGRES_PASSWORD" <<'SQL'
+CREATE ROLE :"name" LOGIN PASSWORD :'secret';
+SQL
+done
+
+for name in shop mes crm; do
+  psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" \
+    --dbname postgres --set name="$name" <<'SQL'
+CREATE DATABASE :"name" OWNER :"name";
+SQL
+done
+
+psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" \
+  --dbname postgres --command 'GRANT pg_monitor TO otel_monitor'

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 
 import pytest
@@ -42,11 +41,8 @@ def _stack() -> Iterator[Stack]:
 def _busy(stack: Stack) -> FollowedOrder:
     """The first order, after which traffic has run through the whole company."""
     order = stack.follow_order()
-    command = [sys.executable, "-m", "services_demo.traffic", "--rate", "60", "--duration", "45s"]
-    for service in ("shop", "mes", "crm"):
-        command += [f"--{service}", stack.url(service)]
     traffic = subprocess.run(
-        command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
+        stack.traffic(45), cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False
     )
     assert traffic.returncode == 0, traffic.stdout + traffic.stderr
     return order

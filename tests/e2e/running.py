@@ -70,6 +70,13 @@ class Stack:
         """Return the address of the part *name*."""
         return self.place.url(name)
 
+    def traffic(self, seconds: int) -> list[str]:
+        """Return the command that sends customers, operators and sales for so long."""
+        command = [sys.executable, "-m", "services_demo.traffic"]
+        for service in ("shop", "mes", "crm"):
+            command += [f"--{service}", self.url(service)]
+        return [*command, "--rate", "60", "--duration", f"{seconds}s"]
+
     def query(self, promql: str) -> list[prometheus.Sample]:
         """Ask this stack's Prometheus."""
         return prometheus.query(self.url("prometheus"), promql)

@@ -18,7 +18,7 @@ from services_demo.traffic.shapes import model_file
 pytestmark = [pytest.mark.stack, pytest.mark.kills, pytest.mark.timeout(300)]
 
 _PARTS = (
-    *("postgres", "epmd", "rabbitmq", "versitygw", "prometheus", "alertmanager"),
+    *("postgres", "epmd", "rabbitmq", "versitygw", "prometheus", "alertmanager", "pager"),
     *("node-exporter", "otelcol", "zipkin"),
     *("shop-api", "shop-worker", "mes-api", "mes-worker", "crm-api", "crm-worker"),
 )

@@ -15,12 +15,11 @@ from typing import Literal
 
 from otel_setup.catalogue.boards import Query
 from otel_setup.catalogue.model import Recorded
-from otel_setup.catalogue.promql import Expr
+from otel_setup.catalogue.promql import DURATION, Expr
 
 Severity = Literal["critical", "warning", "info"]
 
 _ALERT_NAME = re.compile(r"([A-Z][a-z0-9]+)+[A-Z0-9]*")
-_DURATION = re.compile(r"([0-9]+(ms|[smhdwy]))+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +84,7 @@ class Alert:
         _closed(what, self.expr)
         for key in ("lasts", "keep_firing"):
             value = getattr(self, key)
-            if value and not _DURATION.fullmatch(value):
+            if value and not DURATION.fullmatch(value):
                 raise ValueError(f"{what}: {key}={value!r}: expected a duration such as '2m'.")
         texts = ("summary", "description", "meaning", "impact", "diagnosis", "mitigation")
         for key in texts:
@@ -95,6 +94,11 @@ class Alert:
             raise ValueError(f"{what}: its description does not show the value, {{{{ $value }}}}.")
         if not self.queries:
             raise ValueError(f"{what}: it has no query to paste. Give at least one.")
+
+    @property
+    def is_instant(self) -> bool:
+        """True when the condition need not hold for any time."""
+        return not re.search(r"[1-9]", self.lasts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,8 +123,6 @@ class Slo:
     owner: str
     at_least: int = 3
     rows: tuple[str, ...] = ()
-    #: A selector whose exemplars are traces of its events.
-    exemplars: str = ""
 
     def __post_init__(self) -> None:
         what = f"objective {self.name!r}"

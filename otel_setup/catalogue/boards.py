@@ -92,11 +92,6 @@ class Panel:
         """The names of all metrics that it reads."""
         return frozenset().union(*(query.expr.metrics for query in self.queries))
 
-    @property
-    def has_exemplars(self) -> bool:
-        """Whether its series lead to traces."""
-        return any("histogram_quantile" in query.expr.text for query in self.queries)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:

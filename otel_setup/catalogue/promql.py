@@ -30,7 +30,8 @@ from otel_setup.catalogue.model import (
 #: An open window: Grafana puts in at least four scrape intervals.
 WINDOW = "$__rate_interval"
 
-_DURATION = re.compile(r"([0-9]+(ms|[smhdwy]))+")
+#: What Prometheus reads as a duration.
+DURATION = re.compile(r"([0-9]+(ms|[smhdwy]))+")
 _FOLDS = ("sum", "max", "min", "avg", "count")
 
 
@@ -420,7 +421,7 @@ def _known(metric: Metric, label: str) -> str:
 
 
 def _duration(text: str) -> str:
-    if text != WINDOW and not _DURATION.fullmatch(text):
+    if text != WINDOW and not DURATION.fullmatch(text):
         raise ValueError(f"window {text!r}: expected a duration of Prometheus, such as '5m'.")
     return text
 

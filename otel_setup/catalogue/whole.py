@@ -127,6 +127,14 @@ class Catalogue:
                 found[name] = (*found.get(name, ()), alert)
         return found
 
+    def runbook_of(self, alert: str) -> str:
+        """Return the address of the runbook of the alert *alert*."""
+        return self.runbooks + alert
+
+    def board_at(self, slug: str) -> str:
+        """Return the address of the dashboard *slug* in Grafana."""
+        return f"{self.grafana.rstrip('/')}/d/{slug}"
+
     def panels_for(self, question: Question) -> tuple[tuple[Dashboard, Panel], ...]:
         """Return the panels that serve *question*."""
         return tuple(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 from otel_setup.catalogue.alerting import Alert
 from otel_setup.catalogue.whole import Catalogue, Component
-from otel_setup.render import links, objectives_table
+from otel_setup.render import links, objectives_table, rule_groups
 from otel_setup.render import markdown as md
 from otel_setup.render.language import Language
 from otel_setup.render.promql import folded
@@ -81,11 +81,7 @@ def _gist(alert: Alert, language: Language) -> str:
 
 
 def _holds(alert: Alert, language: Language) -> str:
-    return language.fixed("at once") if _is_instant(alert) else alert.lasts
-
-
-def _is_instant(alert: Alert) -> bool:
-    return not re.search(r"[1-9]", alert.lasts)
+    return language.fixed("at once") if alert.is_instant else alert.lasts
 
 
 def _told(catalogue: Catalogue, language: Language) -> Iterator[str]:
@@ -148,7 +144,7 @@ def _runbook(
 
 def _team(component: Component, alert: Alert, language: Language) -> str:
     """Return the team that is told; a template shows what it depends on."""
-    team = alert.labels.get("team", component.owner)
+    team = rule_groups.labels(component, alert)["team"]
     if "{{" not in team:
         return md.code(team)
     return language.fixed("by {label}").format(label=md.template(team))
@@ -157,7 +153,7 @@ def _team(component: Component, alert: Alert, language: Language) -> str:
 def _fires(alert: Alert, language: Language) -> str:
     say = language.fixed
     when = say("Fires at once")
-    if not _is_instant(alert):
+    if not alert.is_instant:
         when = say("Fires when it holds for {lasts}").format(lasts=alert.lasts)
     if alert.keep_firing:
         when += say(", and goes on for {keep} after it ends").format(keep=alert.keep_firing)
@@ -168,12 +164,7 @@ def _facts(
     catalogue: Catalogue, component: Component, alert: Alert, language: Language
 ) -> Iterator[tuple[str, str]]:
     say = language.fixed
-    labels = {
-        "severity": alert.severity,
-        "team": component.owner,
-        "component": component.name,
-        **alert.labels,
-    }
+    labels = rule_groups.labels(component, alert)
     yield say("Labels"), ", ".join(md.code(f"{name}={value}") for name, value in labels.items())
     if alert.inhibited_by:
         causes = ", ".join(links.alert(catalogue.alerts[name]) for name in alert.inhibited_by)

@@ -9,9 +9,9 @@ from typing import Any
 
 from otel_setup.catalogue.alerting import Alert
 from otel_setup.catalogue.boards import Dashboard, Panel
-from otel_setup.catalogue.model import Metric
 from otel_setup.catalogue.promql import Expr
 from otel_setup.catalogue.whole import Catalogue
+from otel_setup.render import reads
 
 _SELECTOR = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\{([^}]*)\}")
 _MATCHER = re.compile(r'(\w+)(=~|!=|!~|=)"((?:\\.|[^"\\])*)"')
@@ -30,19 +30,12 @@ def links(catalogue: Catalogue, dashboard: Dashboard, panel: Panel) -> list[dict
         made.append({"targetBlank": False, "title": f"Look next: {title}", "url": url})
     alert = nearest_alert(catalogue, dashboard, panel)
     if alert:
-        made.append(_outside(f"Runbook: {alert.name}", catalogue.runbooks + alert.name))
-    metrics = metrics_of(catalogue, panel)
+        made.append(_outside(f"Runbook: {alert.name}", catalogue.runbook_of(alert.name)))
+    metrics = reads.metrics(catalogue, panel)
     if catalogue.docs and metrics:
         name = metrics[0].prometheus_name
         made.append(_outside(f"Metric: {name}", f"{catalogue.docs}metrics.md#{name}"))
     return made
-
-
-def metrics_of(catalogue: Catalogue, panel: Panel) -> list[Metric]:
-    """Return the metrics that *panel* reads, in the order in which its queries name them."""
-    text = " ".join(query.expr.text for query in panel.queries)
-    read = [metric for metric in catalogue.metrics.values() if metric.name in panel.metrics]
-    return sorted(read, key=lambda metric: text.find(metric.prometheus_name))
 
 
 def nearest_alert(catalogue: Catalogue, dashboard: Dashboard, panel: Panel) -> Alert | None:

@@ -8,8 +8,9 @@ from typing import Any
 
 from otel_setup.catalogue.boards import Dashboard, Panel
 from otel_setup.catalogue.whole import Catalogue
+from otel_setup.render import reads
 from otel_setup.render.grafana_colours import LEVELS, Palette
-from otel_setup.render.grafana_links import links, metrics_of
+from otel_setup.render.grafana_links import links
 from otel_setup.render.grafana_shapes import shaped
 from otel_setup.render.grafana_targets import SOURCE, targets
 from otel_setup.render.grafana_units import grafana_unit
@@ -95,9 +96,8 @@ def _thresholds(panel: Panel) -> Json:
 
 def _description(catalogue: Catalogue, panel: Panel) -> str:
     """Say why one looks here, what is read, and which questions it answers."""
-    metrics = metrics_of(catalogue, panel)
-    reads = ", ".join(f"`{metric.prometheus_name}`" for metric in metrics)
-    parts = [str(panel.why or (metrics[0].why if metrics else ""))]
-    parts += [f"Reads {reads}."] if reads else []
+    names = ", ".join(f"`{each.prometheus_name}`" for each in reads.metrics(catalogue, panel))
+    parts = [str(reads.why(catalogue, panel))]
+    parts += [f"Reads {names}."] if names else []
     parts += [f"Answers {', '.join(panel.rows)}."] if panel.rows else []
     return "\n\n".join(part for part in parts if part)

@@ -35,7 +35,7 @@ def question(identity: str, page: str = "") -> str:
 def dashboard(catalogue: Catalogue, slug: str) -> str:
     """Return a link to a dashboard in Grafana, named as it is on the screen."""
     titles = {each.slug: each.title for each in catalogue.dashboards}
-    return md.link(md.prose(titles[slug]), f"{catalogue.grafana}/d/{slug}")
+    return md.link(md.prose(titles[slug]), catalogue.board_at(slug))
 
 
 def panel(catalogue: Catalogue, board: Dashboard, shown: Panel, language: Language) -> str:
@@ -43,7 +43,7 @@ def panel(catalogue: Catalogue, board: Dashboard, shown: Panel, language: Langua
     name = md.prose(f"{board.title} / {shown.title}")
     told = language.of(shown.title)
     meaning = f" ({md.prose(told)})" if told != shown.title else ""
-    return md.link(name, f"{catalogue.grafana}/d/{board.slug}") + meaning
+    return md.link(name, catalogue.board_at(board.slug)) + meaning
 
 
 def others(language: Language, page: str) -> str:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from otel_setup.catalogue import burning
@@ -48,28 +47,33 @@ def _objective(rule: burning.Rule) -> dict[str, Any]:
 
 def _alert(catalogue: Catalogue, component: Component, alert: Alert) -> dict[str, Any]:
     rule: dict[str, Any] = {"alert": alert.name, "expr": folded(alert.expr.text)}
-    if re.search(r"[1-9]", alert.lasts):
+    if not alert.is_instant:
         rule["for"] = alert.lasts
     if alert.keep_firing:
         rule["keep_firing_for"] = alert.keep_firing
-    rule["labels"] = {
+    rule["labels"] = labels(component, alert)
+    rule["annotations"] = _annotations(catalogue, alert)
+    return rule
+
+
+def labels(component: Component, alert: Alert) -> dict[str, str]:
+    """Return the labels that the rule of *alert* adds; the values may be templates."""
+    return {
         "severity": alert.severity,
         "team": component.owner,
         "component": component.name,
         **alert.labels,
     }
-    rule["annotations"] = _annotations(catalogue, alert)
-    return rule
 
 
 def _annotations(catalogue: Catalogue, alert: Alert) -> dict[str, str]:
     annotations = {
         "summary": alert.summary,
         "description": alert.description,
-        "runbook_url": catalogue.runbooks + alert.name,
+        "runbook_url": catalogue.runbook_of(alert.name),
     }
     if alert.dashboard:
-        annotations["dashboard_url"] = f"{catalogue.grafana.rstrip('/')}/d/{alert.dashboard}"
+        annotations["dashboard_url"] = catalogue.board_at(alert.dashboard)
     if alert.exemplars:
         annotations["exemplars"] = alert.exemplars
     return annotations

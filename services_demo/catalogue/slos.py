@@ -11,7 +11,7 @@ from __future__ import annotations
 from otel_setup.catalogue.alerting import Slo
 from otel_setup.catalogue.entries import http
 from otel_setup.catalogue.model import Histogram, Text
-from otel_setup.catalogue.promql import Expr, increase, selector, within
+from otel_setup.catalogue.promql import Expr, increase, within
 from services_demo.catalogue import bus, crm, mes, shop
 
 _ORDERING = {"job": shop.JOB, "http.route": shop.ORDERING, "http.request.method": "POST"}
@@ -38,7 +38,6 @@ ORDERING = Slo(
     owner="shop",
     at_least=3,
     rows=("S3",),
-    exemplars=selector(http.REQUEST_DURATION, _OUR_FAULT, part="bucket"),
 )
 
 PRICING = Slo(
@@ -57,7 +56,6 @@ PRICING = Slo(
     owner="mes",
     at_least=5,
     rows=("M3",),
-    exemplars=selector(mes.ORDER_PRICING_DURATION, part="bucket"),
 )
 
 EVENTS = Slo(
@@ -76,7 +74,6 @@ EVENTS = Slo(
     owner="platform",
     at_least=10,
     rows=("Q9",),
-    exemplars=selector(bus.EVENT_DELAY, part="bucket"),
 )
 
 TELLING = Slo(
@@ -94,7 +91,6 @@ TELLING = Slo(
     total=increase(crm.NOTIFICATION_DELAY),
     owner="crm",
     at_least=5,
-    exemplars=selector(crm.NOTIFICATION_DELAY, part="bucket"),
 )
 
 SLOS = (ORDERING, PRICING, EVENTS, TELLING)

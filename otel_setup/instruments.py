@@ -25,6 +25,9 @@ Observations = Iterable[tuple[float, Mapping[str, str]]]
 
 _SCOPE = "otel_setup"
 
+#: What was made so far: name → entry. Tests check what was recorded against it.
+ENTRIES: dict[str, model.Metric] = {}
+
 
 @overload
 def instrument(entry: model.Counter) -> metrics.Counter: ...
@@ -44,6 +47,7 @@ def instrument(
     Raises:
         TypeError: *entry* is a gauge, which is read through `observe`.
     """
+    ENTRIES[entry.name] = entry
     meter = metrics.get_meter(_SCOPE)
     if isinstance(entry, model.Counter):
         return meter.create_counter(entry.name, entry.unit, entry.description)
@@ -76,6 +80,7 @@ def observe(
             return [metrics.Observation(value, attributes) for value, attributes in read()]
         return []
 
+    ENTRIES[entry.name] = entry
     meter = metrics.get_meter(_SCOPE)
     create = {
         model.Counter: meter.create_observable_counter,

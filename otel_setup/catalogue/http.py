@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from otel_setup.catalogue.alerts import http as alerts
+from otel_setup.catalogue.alerts import users as alerts_of_users
 from otel_setup.catalogue.alerts.http import (
-    ALERTS,
     FAILING_SHARE,
     SLOW_FILE_SECONDS,
     SLOW_SECONDS,
@@ -19,13 +20,16 @@ from otel_setup.catalogue.alerts.http import (
 from otel_setup.catalogue.boards import Panel, Query, Threshold
 from otel_setup.catalogue.entries.http import (
     ACTIVE_REQUESTS,
+    CPU_TIME,
     REQUEST_BODY_SIZE,
     REQUEST_DURATION,
     RESPONSE_BODY_SIZE,
+    USER_REQUESTS,
 )
 from otel_setup.catalogue.jobs import alive, legend, of
 from otel_setup.catalogue.model import Source, Text
 from otel_setup.catalogue.promql import (
+    WINDOW,
     highest,
     or_zero,
     quantile,
@@ -38,22 +42,34 @@ __all__ = [
     "ACTIVE_REQUESTS",
     "ALERTS",
     "COMPONENT",
+    "CPU_TIME",
     "METRICS",
     "REQUEST_BODY_SIZE",
     "REQUEST_DURATION",
     "RESPONSE_BODY_SIZE",
+    "USER_REQUESTS",
     "active",
     "answers",
     "component",
+    "cpu",
     "errors",
     "failing",
     "latency",
     "requests",
     "slowest",
+    "surge",
     "uploads",
 ]
 
-METRICS = (REQUEST_DURATION, ACTIVE_REQUESTS, REQUEST_BODY_SIZE, RESPONSE_BODY_SIZE)
+METRICS = (
+    REQUEST_DURATION,
+    ACTIVE_REQUESTS,
+    REQUEST_BODY_SIZE,
+    RESPONSE_BODY_SIZE,
+    CPU_TIME,
+    USER_REQUESTS,
+)
+ALERTS = (*alerts.ALERTS, *alerts_of_users.ALERTS)
 
 _STATUS = "http.response.status_code"
 _ENDPOINT = ("job", "http.request.method", "http.route")
@@ -68,6 +84,37 @@ def requests(job: str, *, rows: tuple[str, ...] = (), leads_to: str = "", title:
         why=Text(
             "Which routes are in use, and whether a surge or a silence began.",
             "Какими маршрутами пользуются и не начался ли наплыв или тишина.",
+        ),
+        rows=rows,
+        leads_to=leads_to,
+        stacked=True,
+    )
+
+
+def surge(job: str, *, rows: tuple[str, ...] = (), leads_to: str = "", title: str = "") -> Panel:
+    """Return how many requests come now, beside the mean of the last hour."""
+    now, before = (
+        rate(REQUEST_DURATION, by=["job"], where=of(job), over=over) for over in (WINDOW, "1h")
+    )
+    return Panel(
+        title=title or Text("Is this a surge?", "Это наплыв?"),
+        queries=(Query(now, legend(job, "now")), Query(before, legend(job, "mean of an hour"))),
+        why=Text(
+            "A campaign, a robot and a client that tries again and again all begin like this.",
+            "Так начинаются и рекламная кампания, и робот, и клиент, который всё повторяет запрос.",
+        ),
+        rows=rows,
+        leads_to=leads_to,
+    )
+
+
+def cpu(job: str, *, rows: tuple[str, ...] = (), leads_to: str = "", title: str = "") -> Panel:
+    """Return how much of a core each route takes, the ten most expensive."""
+    return Panel(
+        title=title
+        or Text("Which routes take the CPU? (of one core)", "Что занимает процессор? (доля ядра)"),
+        queries=(
+            Query(highest(10, rate(CPU_TIME, by=_ENDPOINT, where=of(job))), legend(job, _ROUTE)),
         ),
         rows=rows,
         leads_to=leads_to,
@@ -200,7 +247,7 @@ def active(job: str, *, rows: tuple[str, ...] = (), leads_to: str = "", title: s
 
 
 def uploads(job: str, *, rows: tuple[str, ...] = (), leads_to: str = "", title: str = "") -> Panel:
-    """Return how many bytes clients send and get; empty for services that do not measure it."""
+    """Return how many bytes clients send and get."""
     return Panel(
         title=title or Text("How much do clients send and get?", "Сколько передают клиенты?"),
         queries=(

@@ -11,9 +11,12 @@ from dataclasses import replace
 
 from otel_setup.catalogue.alerts.sdk import ALERTS
 from otel_setup.catalogue.boards import Panel, Query
+from otel_setup.catalogue.entries import sdk_logs
+from otel_setup.catalogue.entries.doctor import PROBE
 from otel_setup.catalogue.entries.sdk import (
     POINTS_EXPORTED,
     SPAN_QUEUE,
+    SPAN_QUEUE_CAPACITY,
     SPANS_EXPORTED,
     SPANS_PROCESSED,
     SPANS_STARTED,
@@ -28,10 +31,12 @@ __all__ = [
     "COMPONENT",
     "METRICS",
     "POINTS_EXPORTED",
+    "PROBE",
     "SPANS_EXPORTED",
     "SPANS_PROCESSED",
     "SPANS_STARTED",
     "SPAN_QUEUE",
+    "SPAN_QUEUE_CAPACITY",
     "component",
     "lost",
     "points",
@@ -39,7 +44,12 @@ __all__ = [
     "spans",
 ]
 
-METRICS = (SPANS_STARTED, SPANS_PROCESSED, SPAN_QUEUE, SPANS_EXPORTED, POINTS_EXPORTED)
+METRICS = (
+    *(SPANS_STARTED, SPANS_PROCESSED, SPAN_QUEUE, SPAN_QUEUE_CAPACITY),
+    *(SPANS_EXPORTED, POINTS_EXPORTED),
+    *sdk_logs.METRICS,
+    PROBE,
+)
 
 _WRONG = {"error.type": "!"}
 

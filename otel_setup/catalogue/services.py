@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Any service at a glance: a dashboard with the variable ``job``, and the components that it shows.
+Any service at a glance: two dashboards with the variable ``job``, and the components they show.
 
 They need nothing but `otel_setup` in the services::
 
     CATALOGUE = Catalogue(
-        title="Mine", components=services.components(), dashboards=(services.DASHBOARD,)
+        title="Mine", components=services.components(), dashboards=services.DASHBOARDS
     )
 """
 
@@ -14,12 +14,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from otel_setup.catalogue import database, http, process, sdk
+from otel_setup.catalogue import database, http, http_client, process, sdk, users
 from otel_setup.catalogue.boards import Dashboard, Section, Variable
 from otel_setup.catalogue.model import Text
 from otel_setup.catalogue.whole import Component
 
-__all__ = ["COMPONENTS", "DASHBOARD", "components"]
+__all__ = ["CALLERS", "COMPONENTS", "DASHBOARD", "DASHBOARDS", "components"]
 
 _JOB = "~$job"
 
@@ -28,19 +28,35 @@ _CAUSES: Mapping[str, tuple[str, ...]] = {
     "ServiceIsSlow": ("DatabaseQueriesSlow", "DatabasePoolExhausted", "ProcessUsesAllCpu"),
 }
 
+#: Alerts about who calls and who is called.
+_OF_CALLERS = ("OneUserFloods", "CallsFail")
+
 
 def components(
-    *, owner: str = "platform", dashboard: str = "services", scraped: tuple[str, ...] = ()
+    *,
+    owner: str = "platform",
+    dashboard: str = "services",
+    callers: str = "callers",
+    scraped: tuple[str, ...] = (),
 ) -> tuple[Component, ...]:
     """
-    Return the components of services: HTTP, processes, database clients, and the SDK.
+    Return the components of services: HTTP, calls, processes, database clients, and the SDK.
 
-    An alert of one that is only the consequence of another's is held back by it. *scraped* names
-    the jobs that Prometheus scrapes, if services serve /metrics themselves.
+    An alert of one that is only the consequence of another's is held back by it. Alerts lead to
+    *dashboard*, those about users and calls to *callers*. *scraped* names the jobs that Prometheus
+    scrapes, if services serve /metrics themselves.
     """
-    parts = (http, process, database, sdk)
+    parts = (http, http_client, process, database, sdk)
     made = [each.component(owner=owner, dashboard=dashboard, scraped=scraped) for each in parts]
-    return tuple(_linked(each) for each in made)
+    return tuple(_linked(_elsewhere(each, callers)) for each in made)
+
+
+def _elsewhere(component: Component, callers: str) -> Component:
+    alerts = tuple(
+        replace(alert, dashboard=callers) if alert.name in _OF_CALLERS else alert
+        for alert in component.alerts
+    )
+    return replace(component, alerts=alerts)
 
 
 def _linked(component: Component) -> Component:
@@ -107,3 +123,33 @@ DASHBOARD = Dashboard(
     ),
     variables=(Variable(name="job", label="job", metric=process.CPU_TIME),),
 )
+
+CALLERS = Dashboard(
+    slug="callers",
+    title=Text("Callers and calls", "Кто кого вызывает"),
+    asks=Text(
+        "Who loads this service, and does it wait for others?",
+        "Кто нагружает этот сервис и не ждёт ли он других?",
+    ),
+    sections=(
+        Section(
+            title=Text("Who sends the requests?", "Кто шлёт запросы?"),
+            panels=(users.busiest(_JOB), users.share(_JOB), users.groups(_JOB)),
+        ),
+        Section(
+            title=Text("What do they cost?", "Чего они стоят?"),
+            panels=(http.surge(_JOB), http.cpu(_JOB)),
+        ),
+        Section(
+            title=Text("Does it wait for other services?", "Ждёт ли он другие сервисы?"),
+            panels=(
+                http_client.calls(_JOB),
+                http_client.failing(_JOB),
+                http_client.latency(_JOB),
+            ),
+        ),
+    ),
+    variables=(Variable(name="job", label="job", metric=process.CPU_TIME),),
+)
+
+DASHBOARDS = (DASHBOARD, CALLERS)

@@ -9,6 +9,7 @@ runs with its defaults, at once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,13 +26,43 @@ TRIGGERS: Mapping[str, str] = {
     "botocore": "botocore.client",
     "fastapi": "fastapi",
     "flask": "flask",
+    "httpx": "httpx",
+    "httpx2": "httpx2",
+    "otel_setup_fastapi": "fastapi",
+    "otel_setup_flask": "flask",
+    "otel_setup_httpx": "httpx",
     "otel_setup_psycopg_pool": "psycopg_pool.base",
+    "otel_setup_starlette": "starlette.applications",
     "pika": "pika",
     "psycopg": "psycopg",
+    "requests": "requests",
     "sqlalchemy": "sqlalchemy",
+    "starlette": "starlette",
+}
+
+#: Upstream's entry point name → ours, which runs in its place. Upstream's runs where ours is
+#: named in ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS``; where upstream's is named, neither does.
+REPLACED: Mapping[str, str] = {
+    "fastapi": "otel_setup_fastapi",
+    "flask": "otel_setup_flask",
+    "logging": "otel_setup_logs",
+    "starlette": "otel_setup_starlette",
 }
 
 #: Entry points that are passed over, with the reason.
 SKIPPED: Mapping[str, str] = {
     "system_metrics": "each worker would repeat the host's metrics; process.* come from otel_setup",
 }
+
+
+def disabled() -> frozenset[str]:
+    """Return the names in ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS``; ``*`` stands for all."""
+    names = os.environ.get("OTEL_PYTHON_DISABLED_INSTRUMENTATIONS", "").split(",")
+    return frozenset(name.strip() for name in names if name.strip())
+
+
+def stands_back(name: str) -> bool:
+    """Tell whether the entry point *name* leaves its library to the other one of a pair."""
+    if name in REPLACED:
+        return REPLACED[name] not in disabled()
+    return any(ours == name and upstream in disabled() for upstream, ours in REPLACED.items())

@@ -56,9 +56,18 @@ def _open_files() -> Observations:
     return [(_process().num_fds(), {})]
 
 
+#: Collections that a forked process was born with: they are its parent's.
+_inherited = [0, 0, 0]
+
+
+def _inherit() -> None:
+    _inherited[:] = [stats["collections"] for stats in gc.get_stats()]
+
+
 def _collections() -> Iterator[tuple[float, dict[str, str]]]:
     for generation, stats in enumerate(gc.get_stats()):
-        yield stats["collections"], {"cpython.gc.generation": str(generation)}
+        own = stats["collections"] - _inherited[generation]
+        yield own, {"cpython.gc.generation": str(generation)}
 
 
 _READERS: tuple[tuple[Counter | UpDownCounter, Callable[[], Observations]], ...] = (
@@ -81,6 +90,7 @@ class ProcessInstrumentor(BaseInstrumentor):  # type: ignore[misc]
 
     def _instrument(self, **_kwargs: Any) -> None:
         self._active = True
+        os.register_at_fork(after_in_child=_inherit)
         for entry, read in _READERS:
             observe(entry, self._while_active(read))
 

@@ -8,6 +8,8 @@ part that is to blame.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from otel_setup.catalogue import (
     alertmanager,
     collector,
@@ -22,6 +24,7 @@ from otel_setup.catalogue import (
     scraping,
     services,
     slo,
+    users,
 )
 from otel_setup.catalogue.boards import Dashboard, Section
 from otel_setup.catalogue.model import Text
@@ -263,6 +266,14 @@ SHOP = Dashboard(
             ),
         ),
         Section(
+            title=Text("Who floods us?", "Кто заваливает нас запросами?"),
+            panels=(
+                # The Shop says who calls.
+                replace(users.busiest(shop.JOB, rows=("S2",), leads_to="callers"), may_be_empty=""),
+                http.surge(shop.JOB, rows=("S2",), leads_to="callers"),
+            ),
+        ),
+        Section(
             title=Text("Fewer orders than usual?", "Заказов меньше обычного?"),
             panels=(panels.last_hour(rows=("S6",)), panels.compared(rows=("S6",))),
         ),
@@ -279,7 +290,7 @@ SHOP = Dashboard(
             panels=(
                 process.cpu(shop.JOB, rows=("S4",), leads_to="hosts"),
                 process.memory(shop.JOB, rows=("S4",), leads_to="hosts"),
-                panels.mesh_cpu(rows=("S4",)),
+                http.cpu(shop.JOB, rows=("S4",), leads_to="s3"),
             ),
         ),
     ),
@@ -542,7 +553,7 @@ DASHBOARDS = (
     DATABASES,
     CRM_HOSTS,
     HOSTS,
-    services.DASHBOARD,
+    *services.DASHBOARDS,
     SLOS,
     TELEMETRY,
     MONITORING,

@@ -291,10 +291,6 @@ _SHOP = (
             "Число запросов в секунду (RPS) на пользователя Shop API; резкий рост трафика",
         ),
         answers=Text("Who floods us?", "Кто заваливает нас запросами?"),
-        missing=Text(
-            "A bounded count per user. Requests per endpoint are shown.",
-            "Ограниченный счёт по пользователям. Запросы по маршрутам уже показаны.",
-        ),
     ),
     Question(
         id="S3",

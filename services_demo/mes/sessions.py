@@ -6,11 +6,14 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from otel_setup import set_user
 from services_demo.database import Connection
 from services_demo.web import tokens
 from services_demo.web.errors import Line
 
 _SIGN_IN = "POST /operator/sessions gives one."
+#: What kind of user they are, in metrics.
+_GROUP = "operator"
 
 
 class SignIn(BaseModel):
@@ -24,6 +27,7 @@ class SignIn(BaseModel):
 def sign_in(connection: Connection, who: SignIn, hours: float) -> dict[str, Any]:
     """Open a session; the token is shown this once."""
     connection.execute("DELETE FROM operator_session WHERE expires_at < now()")
+    set_user(who.operator, group=_GROUP)
     token, token_hash = tokens.issue()
     expires_at = datetime.now(UTC) + timedelta(hours=hours)
     connection.execute(
@@ -49,6 +53,7 @@ def operator_of(connection: Connection, authorization: str | None) -> str:
     if session is None or session["expired"]:
         raise tokens.unknown(_SIGN_IN, expired=session is not None)
     operator: str = session["operator"]
+    set_user(operator, group=_GROUP)
     return operator
 
 

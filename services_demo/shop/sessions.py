@@ -8,12 +8,14 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
+from otel_setup import set_user
 from services_demo.database import Connection
 from services_demo.web import tokens
 from services_demo.web.errors import Line
 
 _SIGN_IN = "POST /sessions gives one."
-
+#: What kind of user they are, in metrics.
+_GROUP = "customer"
 
 _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
@@ -54,6 +56,7 @@ def sign_in(connection: Connection, who: SignIn, hours: float) -> Session:
         (who.email, who.name),
     ).fetchone()
     assert customer is not None  # noqa: S101 - an upsert returns its row
+    set_user(str(customer["customer_id"]), group=_GROUP)
     token, token_hash = tokens.issue()
     expires_at = datetime.now(UTC) + timedelta(hours=hours)
     connection.execute(
@@ -78,6 +81,7 @@ def customer_of(connection: Connection, authorization: str | None) -> UUID:
     if session is None or session["expired"]:
         raise tokens.unknown(_SIGN_IN, expired=session is not None)
     customer_id: UUID = session["customer_id"]
+    set_user(str(customer_id), group=_GROUP)
     return customer_id
 
 

@@ -28,6 +28,9 @@ _PYTHON = {
 #: Without it, requests that follow a large upload on the same connection join its trace.
 _RESET = ("--reset-contextvars",)
 
+#: Customers come from the internet: their traces are not ours.
+_EDGE = {"OTEL_SETUP_EDGE": "untrusted"}
+
 #: Exports come often, so that a person who looks sees the order of a moment ago.
 _EXPORT_MILLISECONDS = "2000"
 
@@ -49,6 +52,7 @@ def programs(layout: Layout) -> list[Program]:
                 "--no-access-log",
                 *_RESET,
             ),
+            **_EDGE,
         ),
         _worker(layout, "shop", "Shop worker: outbox relay, news from MES"),
         _api(
@@ -115,6 +119,8 @@ def _environment(layout: Layout, service: str, name: str) -> dict[str, str]:
         "OTEL_EXPORTER_OTLP_ENDPOINT": layout.url("otlp_http"),
         "OTEL_METRIC_EXPORT_INTERVAL": _EXPORT_MILLISECONDS,
         "OTEL_BSP_SCHEDULE_DELAY": _EXPORT_MILLISECONDS,
+        # The same for all, so that one user has one pseudonym; no password of anything.
+        "OTEL_SETUP_USER_KEY": f"users-{layout.secret}",
         f"{service.upper()}_DATABASE_URL": database_url(layout, service, service),
         "AMQP_URL": f"amqp://{RABBITMQ_USER}:{layout.secret}@{layout.address('amqp')}/%2F",
         "S3_ENDPOINT_URL": layout.url("s3"),
@@ -130,13 +136,13 @@ def _launch(*command: str) -> tuple[str, ...]:
     return (str(scripts / "opentelemetry-instrument"), str(scripts / program), *arguments)
 
 
-def _api(layout: Layout, service: str, says: str, command: tuple[str, ...]) -> Program:
+def _api(layout: Layout, service: str, says: str, command: tuple[str, ...], **more: str) -> Program:
     name = f"{service}-api"
     return Program(
         name=name,
         says=says,
         command=_launch(*command),
-        environment=_environment(layout, service, name),
+        environment={**_environment(layout, service, name), **more},
         directory=REPOSITORY,
         wave=2,
         ready=probes.http(layout.url(service) + "/healthz"),

@@ -73,21 +73,26 @@ def _show(place: Layout) -> list[str]:
     Control(place).start("traffic")
     say("customers, operators and sales are at work; waiting for every row to have data …")
     missing = report.wait_for_data(place.url("prometheus"), _DATA_SECONDS)
-    seen = traces.wait_for_way(place.url("zipkin"), order.trace_id, _TRACE_SECONDS)
+    trace_id, seen = _trace(place, order)
     if not set(traces.WAY) <= set(seen):
         # The trace page keeps traces in memory: whoever kills it has to order once more.
-        say(f"trace {order.trace_id} is not whole; another order:")
-        order = _follow(place)
-        seen = traces.wait_for_way(place.url("zipkin"), order.trace_id, _TRACE_SECONDS)
+        say(f"the trace of order {order.order_id} is not whole; another order:")
+        trace_id, seen = _trace(place, _follow(place))
     missing += [
-        f"trace {order.trace_id}: no span of {name}" for name in traces.WAY if name not in seen
+        f"trace {trace_id or 'of the order'}: no span of {name}"
+        for name in traces.WAY
+        if name not in seen
     ]
     try:
         print("\n" + report.table(place.url("prometheus")))
     except StackError as error:  # killed just now; it comes back
         missing.append(str(error))
-    print(_closing(place, order, seen))
+    print(_closing(place, trace_id, seen))
     return missing
+
+
+def _trace(place: Layout, order: FollowedOrder) -> tuple[str, list[str]]:
+    return traces.wait_for_way(place.url("zipkin"), order.caller_trace_id, _TRACE_SECONDS)
 
 
 def _follow(place: Layout) -> FollowedOrder:
@@ -112,12 +117,12 @@ def _follow(place: Layout) -> FollowedOrder:
     raise StackError(f"{_ORDERS} orders did not get through. The last one: {last}")
 
 
-def _closing(place: Layout, order: FollowedOrder, seen: list[str]) -> str:
+def _closing(place: Layout, trace_id: str, seen: list[str]) -> str:
     zipkin, prometheus = place.url("zipkin"), place.url("prometheus")
     return f"""
-One trace over both queues: {order.trace_id}
+One trace over both queues: {trace_id}
   seen in it: {", ".join(seen) or "nothing"}
-  {traces.page(zipkin, order.trace_id)}
+  {traces.page(zipkin, trace_id)}
 
 Pages
   Notifications {place.url("pager")}

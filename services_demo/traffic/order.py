@@ -39,7 +39,8 @@ class FollowedOrder:
     order_id: str = ""
     customer_id: str = ""
     model_id: str = ""
-    trace_id: str = ""
+    #: What the customer's own trace is called. The Shop begins another one, which links to it.
+    caller_trace_id: str = ""
     steps: dict[str, float] = field(default_factory=dict)
 
 
@@ -61,7 +62,7 @@ def place_and_follow(  # noqa: PLR0913, three addresses and four choices
         mes: Address of the MES API.
         crm: Address of the CRM API.
         timeout: Seconds for the whole way.
-        traced: Create the order under a new sampled trace, whose id is in the result.
+        traced: Order inside of a trace of the customer, whose id is in the result.
         seed: Which model to order.
         on_step: Called after each step with its name and the seconds it took.
 
@@ -151,9 +152,9 @@ class _Journey:
         self._next("")
 
     def _trace_headers(self) -> dict[str, str]:
-        self.order.trace_id = secrets.token_hex(16)
+        self.order.caller_trace_id = secrets.token_hex(16)
         # W3C Trace Context: version, trace, parent span, flags with "sampled" set.
-        return {"traceparent": f"00-{self.order.trace_id}-{secrets.token_hex(8)}-01"}
+        return {"traceparent": f"00-{self.order.caller_trace_id}-{secrets.token_hex(8)}-01"}
 
     def _next(self, step: str) -> None:
         """End the current step and begin that one."""

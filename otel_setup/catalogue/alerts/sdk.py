@@ -8,6 +8,7 @@ from otel_setup.catalogue.boards import Query
 from otel_setup.catalogue.entries.sdk import (
     POINTS_EXPORTED,
     SPAN_QUEUE,
+    SPAN_QUEUE_CAPACITY,
     SPANS_EXPORTED,
     SPANS_PROCESSED,
 )
@@ -64,6 +65,7 @@ LOST = Alert(
             "{{job}} {{error_type}}",
         ),
         Query(alive(SPAN_QUEUE, by=["job"], fold="max"), "{{job}}"),
+        Query(alive(SPAN_QUEUE_CAPACITY, by=["job"], fold="max"), "{{job}} room for"),
     ),
     mitigation=Text(
         "Bring the Collector back. If the queue is too small, raise OTEL_BSP_MAX_QUEUE_SIZE or "

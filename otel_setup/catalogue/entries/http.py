@@ -1,28 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics of HTTP servers; names of the stable semantic conventions (http namespace)."""
 
-from otel_setup.catalogue.model import Histogram, Label, Method, Text, UpDownCounter
+from otel_setup.catalogue.model import Counter, Histogram, Label, Method, Text, UpDownCounter
 
 #: From a JSON answer to a large 3D model.
 _BYTES = (100.0, 1e3, 1e4, 1e5, 1e6, 1e7, 5e7, 1e8)
 
-_METHOD = {
-    "http.request.method": Label(
-        Text(
-            "method of the request; an unknown one is _OTHER", "метод запроса; неизвестный: _OTHER"
-        ),
-        values=(
-            *("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"),
-            *("QUERY", "_OTHER"),
-        ),
+METHODS = Label(
+    Text("method of the request; an unknown one is _OTHER", "метод запроса; неизвестный: _OTHER"),
+    values=(
+        *("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"),
+        *("QUERY", "_OTHER"),
     ),
+)
+
+_METHOD = {
+    "http.request.method": METHODS,
     "url.scheme": Label(
         Text("how the request came to the server", "по какой схеме запрос пришёл на сервер"),
         values=("http", "https"),
     ),
 }
 
-_REQUEST = {
+_ROUTE = {
     "http.route": Label(
         Text(
             "template of the path, never the path itself; absent when no route matched",
@@ -30,6 +30,10 @@ _REQUEST = {
         ),
         at_most=200,
     ),
+}
+
+_REQUEST = {
+    **_ROUTE,
     **_METHOD,
     "http.response.status_code": Label(
         Text(
@@ -92,7 +96,6 @@ REQUEST_BODY_SIZE = Histogram(
     ),
     attributes=_REQUEST,
     method=Method.TRAFFIC,
-    rare=Text("the instrumentation of Flask measures no sizes", "для Flask размеры не измеряются"),
 )
 
 RESPONSE_BODY_SIZE = Histogram(
@@ -107,5 +110,60 @@ RESPONSE_BODY_SIZE = Histogram(
     ),
     attributes=_REQUEST,
     method=Method.TRAFFIC,
-    rare=Text("the instrumentation of Flask measures no sizes", "для Flask размеры не измеряются"),
+)
+
+CPU_TIME = Counter(
+    name="http.server.request.cpu.time",
+    unit="s",
+    description=Text(
+        "Processor time that the server's code spent on requests.",
+        "Процессорное время, которое код сервера потратил на запросы.",
+    ),
+    why=Text(
+        "Uploads and the editor may cost more than all else together: "
+        "this says which route fills the processor when a service does.",
+        "Загрузки и редактор могут стоить больше всего остального вместе: "
+        "здесь видно, какой маршрут занимает процессор.",
+    ),
+    attributes={**_ROUTE, "http.request.method": METHODS},
+    method=Method.UTILIZATION,
+    no_alert=Text(
+        "ProcessUsesAllCpu tells that a process is at its limit; this says by which route.",
+        "О том, что процесс упёрся в процессор, скажет ProcessUsesAllCpu; здесь видно, "
+        "из-за какого маршрута.",
+    ),
+)
+
+USER_REQUESTS = Counter(
+    name="http.server.user.requests",
+    unit="{request}",
+    description=Text(
+        "Requests whose user is known, by user.", "Запросы, пользователь которых известен."
+    ),
+    why=Text(
+        "One user who sends more than all others together slows everybody down: "
+        "this says that it is one, and who.",
+        "Один пользователь, который шлёт больше всех остальных вместе, тормозит всех: "
+        "здесь видно, что он один и кто он.",
+    ),
+    attributes={
+        "user.hash": Label(
+            Text(
+                "pseudonym of one of the busiest users; other: all the rest together",
+                "псевдоним одного из самых активных пользователей; other: все остальные вместе",
+            ),
+            at_most=250,
+        ),
+        "user.group": Label(
+            Text(
+                "what kind of user it is, as the service says; other: a ninth and further kinds",
+                "что это за пользователь, по словам сервиса; other: девятый и дальнейшие виды",
+            ),
+            at_most=9,
+        ),
+    },
+    method=Method.TRAFFIC,
+    rare=Text(
+        "only of services that say who calls", "есть только у сервисов, которые называют, кто зовёт"
+    ),
 )

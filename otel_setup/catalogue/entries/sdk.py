@@ -3,7 +3,7 @@
 
 from otel_setup.catalogue.model import Counter, Label, Method, Text, UpDownCounter
 
-_COMPONENT = {
+COMPONENT = {
     "otel.component.name": Label(
         Text(
             "which part of the SDK: its kind and a number",
@@ -16,8 +16,8 @@ _COMPONENT = {
         at_most=10,
     ),
 }
-_EXPORTER = {
-    **_COMPONENT,
+EXPORTER = {
+    **COMPONENT,
     "server.address": Label(Text("host of the Collector", "узел Collector"), at_most=10),
     "server.port": Label(Text("port of the Collector", "порт Collector"), at_most=10),
     "error.type": Label(
@@ -69,7 +69,7 @@ SPANS_PROCESSED = Counter(
         "потому что очередь мала.",
     ),
     attributes={
-        **_COMPONENT,
+        **COMPONENT,
         "error.type": Label(
             Text(
                 "why the span was dropped; absent when it was not",
@@ -91,12 +91,32 @@ SPAN_QUEUE = UpDownCounter(
         "It rises before anything is lost: the Collector is slow or away.",
         "Растёт раньше, чем что-то теряется: Collector медлит или недоступен.",
     ),
-    attributes=_COMPONENT,
+    attributes=COMPONENT,
     method=Method.SATURATION,
     no_alert=Text(
         "a queue that fills is no loss yet; what is lost is watched",
         "заполненная очередь ещё не потеря; за потерями следят",
     ),
+)
+
+SPAN_QUEUE_CAPACITY = UpDownCounter(
+    name="otel.sdk.processor.span.queue.capacity",
+    unit="{span}",
+    description=Text(
+        "Ended spans that may wait for their export.",
+        "Сколько завершённых спанов может ждать отправки.",
+    ),
+    why=Text(
+        "Says how much of an outage the queue can bridge.",
+        "Показывает, насколько долгий перебой переживёт очередь.",
+    ),
+    attributes=COMPONENT,
+    method=Method.SATURATION,
+    no_panel=Text(
+        "it never changes: OTEL_BSP_MAX_QUEUE_SIZE says it",
+        "она не меняется: её задаёт OTEL_BSP_MAX_QUEUE_SIZE",
+    ),
+    no_alert=Text("it never changes; losses are watched", "она не меняется; следят за потерями"),
 )
 
 SPANS_EXPORTED = Counter(
@@ -110,7 +130,7 @@ SPANS_EXPORTED = Counter(
         "The process does not try again: an export that failed is a trace that nobody will see.",
         "Процесс не повторяет попытку: трассу, которую не удалось отправить, не увидит никто.",
     ),
-    attributes=_EXPORTER,
+    attributes=EXPORTER,
     method=Method.ERRORS,
 )
 
@@ -125,7 +145,7 @@ POINTS_EXPORTED = Counter(
         "Explains gaps in all other panels of a service, and shows what its metrics cost.",
         "Объясняет пробелы на остальных панелях сервиса и показывает, сколько стоят его метрики.",
     ),
-    attributes=_EXPORTER,
+    attributes=EXPORTER,
     method=Method.ERRORS,
     no_alert=Text(
         "totals are sent again at the next export, so one failure loses only a point in time",

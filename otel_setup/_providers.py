@@ -4,13 +4,14 @@ Build the tracer, meter and logger providers that `Settings` describe.
 
 The providers are ours to end: the SDK ends them one after another and waits for
 each, which keeps a process alive for many seconds when the Collector is away.
-`Ending` ends all of them at the same time under one deadline.
+`Ending` ends all of them at the same time under one deadline, and `Renewal` starts
+them afresh in a forked child.
 """
 
 from __future__ import annotations
 
 import os
-from importlib.metadata import EntryPoint, entry_points
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import _logs, metrics, trace
@@ -18,25 +19,22 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricReader, PeriodicExportingMetricReader
-from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+from otel_setup import _exporters, _file, _limits
+from otel_setup._complaints import SIGNALS, Complaints, Throttle, address
 from otel_setup._ending import Ending, together
-from otel_setup.catalogue.entries import database, http
-from otel_setup.settings import ConfigError
+from otel_setup._fork import Renewal, identified, waiting
+from otel_setup._logs import Left
+from otel_setup._redaction import Resources, redacted
+from otel_setup._status import status
+from otel_setup._watched import Pause, Watched
+from otel_setup.redaction import Redactor
 
 if TYPE_CHECKING:
     from otel_setup.settings import Settings
-
-#: The entry point that serves each exporter name, by protocol for OTLP.
-_OTLP = {"http/protobuf": "otlp_proto_http", "grpc": "otlp_proto_grpc"}
-_GROUPS = {
-    "traces": "opentelemetry_traces_exporter",
-    "metrics": "opentelemetry_metrics_exporter",
-    "logs": "opentelemetry_logs_exporter",
-}
 
 
 class Providers:
@@ -49,28 +47,27 @@ class Providers:
         Raises:
             ConfigError: an exporter is not installed or cannot start; nothing is installed then.
         """
-        problems: list[str] = []
-        span_exporters = _load(settings, "traces", settings.traces_exporters, problems)
-        metric_exporters = _load(settings, "metrics", settings.metrics_exporters, problems)
-        log_exporters = _load(settings, "logs", settings.logs_exporters, problems)
-        if problems:
-            for exporter in (*span_exporters, *metric_exporters, *log_exporters):
-                exporter.shutdown()
-            raise ConfigError(problems)
-        resource = Resource.create()
-        self.tracer_provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-        for exporter in span_exporters:
-            self.tracer_provider.add_span_processor(BatchSpanProcessor(exporter))
-        readers = [_reader(exporter) for exporter in metric_exporters]
-        self.meter_provider = MeterProvider(
-            readers, resource=resource, shutdown_on_exit=False, views=_views()
+        # Before anything of the SDK, whose own hooks start threads in a forked child.
+        renewal = Renewal()
+        self._whither = address(settings.endpoint)
+        self._complaints = Complaints()
+        self._throttle = Throttle(self._complaints)
+        self._watched: list[Watched] = []
+        self._redactor = Redactor(
+            settings.secret_names,
+            limit=int(settings.environment["OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"]),
+            asks=True,
         )
-        self.logger_provider = LoggerProvider(resource=resource, shutdown_on_exit=False)
-        for exporter in log_exporters:
-            self.logger_provider.add_log_record_processor(BatchLogRecordProcessor(exporter))
+        os.register_at_fork(after_in_child=self._forget)
+        if settings.config_file is None:
+            self._by_variables(settings)
+        else:
+            self._by_file(settings, settings.config_file)
+        self.tracer_provider.add_span_processor(Left())
         trace.set_tracer_provider(self.tracer_provider)
         metrics.set_meter_provider(self.meter_provider)
         _logs.set_logger_provider(self.logger_provider)
+        renewal.of(self.tracer_provider, self.meter_provider, self.logger_provider)
         self._ending = Ending(
             [
                 lambda _seconds: self.tracer_provider.shutdown(),
@@ -78,6 +75,36 @@ class Providers:
                 lambda _seconds: self.logger_provider.shutdown(),
             ],
             settings.exit_timeout,
+            before=self._complaints.end,
+            after=self._sum_up,
+        )
+        self._throttle.install()
+        Pause(self._watched)
+
+    def _by_variables(self, settings: Settings) -> None:
+        exporters = {
+            signal: [self._outfitted(signal, exporter) for exporter in made]
+            for signal, made in _exporters.load(settings).items()
+        }
+        _limits.install(settings.cardinality_limit, self._redactor)
+        # Exporters hide its secrets as well; the /metrics page has no exporter.
+        resource = identified(Resources(self._redactor).clean(Resource.create()))
+        self.meter_provider = _meter_provider(exporters["metrics"], resource)
+        self.tracer_provider = _tracer_provider(exporters["traces"], resource, self.meter_provider)
+        self.logger_provider = _logger_provider(exporters["logs"], resource, self.meter_provider)
+
+    def _by_file(self, settings: Settings, path: str) -> None:
+        from otel_setup import _file_providers  # noqa: PLC0415 - what few programs need
+
+        file = _file.read(path)
+        limit = _file_providers.cardinality_limit(file, settings.cardinality_limit)
+        _limits.install(limit, self._redactor)
+        self.meter_provider, self.tracer_provider, self.logger_provider = _file_providers.build(
+            file,
+            self._outfitted,
+            Resources(self._redactor).clean,
+            strict=settings.strict,
+            raising=settings.strict or status.called,
         )
 
     def flush(self, timeout: float = 3.0) -> bool:
@@ -96,93 +123,67 @@ class Providers:
         """Export what is waiting and end; True when that took at most *timeout* seconds."""
         return self._ending.run(timeout)
 
+    def _outfitted(self, signal: str, made: Any) -> Any:
+        """Wrap an exporter of *signal* in what each of ours has; the outermost sees raw data."""
+        if isinstance(made, MetricReader):
+            return made
+        _exporters.equip(made)
+        watched = Watched(made, signal, self._complaints, self._throttle)
+        self._watched.append(watched)
+        return redacted(signal, watched, self._redactor)
 
-def _views() -> list[View]:
-    """Give upstream's histograms the bounds of the catalogue: its own are for milliseconds."""
-    return [
-        View(
-            instrument_name=entry.name,
-            aggregation=ExplicitBucketHistogramAggregation(entry.buckets),
+    def _forget(self) -> None:
+        """What a parent was exporting when it forked is not its child's to lose."""
+        self._complaints.forget()
+        for watched in self._watched:
+            watched.renew()
+
+    def _sum_up(self, finished: Sequence[bool]) -> None:
+        """Say what the end of the process lost."""
+        unsent = {signal: 0 for signal, done in zip(SIGNALS, finished, strict=True) if not done}
+        for signal, queued in (
+            ("traces", waiting(self.tracer_provider)),
+            ("logs", waiting(self.logger_provider)),
+            *((each.signal, each.under_way) for each in self._watched),
+        ):
+            if queued or (queued == 0 and signal == "metrics"):
+                unsent[signal] = unsent.get(signal, 0) + queued
+        self._complaints.sum_up(unsent, self._whither)
+
+
+def _meter_provider(exporters: list[Any], resource: Resource) -> MeterProvider:
+    return MeterProvider(
+        [_reader(exporter) for exporter in exporters],
+        resource=resource,
+        shutdown_on_exit=False,
+        views=_limits.views(),
+    )
+
+
+def _tracer_provider(
+    exporters: list[Any], resource: Resource, meter_provider: MeterProvider
+) -> TracerProvider:
+    provider = TracerProvider(
+        resource=resource, shutdown_on_exit=False, meter_provider=meter_provider
+    )
+    for exporter in exporters:
+        provider.add_span_processor(BatchSpanProcessor(exporter, meter_provider=meter_provider))
+    return provider
+
+
+def _logger_provider(
+    exporters: list[Any], resource: Resource, meter_provider: MeterProvider
+) -> LoggerProvider:
+    provider = LoggerProvider(
+        resource=resource, shutdown_on_exit=False, meter_provider=meter_provider
+    )
+    for exporter in exporters:
+        provider.add_log_record_processor(
+            BatchLogRecordProcessor(exporter, meter_provider=meter_provider)
         )
-        for entry in (
-            http.REQUEST_BODY_SIZE,
-            http.RESPONSE_BODY_SIZE,
-            database.OPERATION_DURATION,
-            database.RETURNED_ROWS,
-        )
-    ]
+    return provider
 
 
 def _reader(made: Any) -> MetricReader:
     """Return what drives an exporter that pushes; one that is read drives itself."""
     return made if isinstance(made, MetricReader) else PeriodicExportingMetricReader(made)
-
-
-def _load(
-    settings: Settings, signal: str, names: tuple[str, ...], problems: list[str]
-) -> list[Any]:
-    """Make the exporters *names* of *signal*; what fails is added to *problems*."""
-    made = []
-    for name in names:
-        try:
-            made.append(_make(settings, signal, name))
-        except ConfigError as error:
-            problems.extend(error.problems)
-    return made
-
-
-def _make(settings: Settings, signal: str, name: str) -> object:
-    entry = _entry_point(settings, signal, name)
-    try:
-        return entry.load()(**_arguments(entry))
-    except ImportError as error:
-        raise ConfigError([_not_installed(signal, name, str(error))]) from error
-    except OSError as error:
-        line = (
-            f"OTEL_EXPORTER_PROMETHEUS_PORT={settings.prometheus_port}: cannot serve /metrics "
-            f"on {settings.prometheus_host} ({error.strerror}). Choose a free port. Of an "
-            "app with several workers only one could have it: use OTEL_METRICS_EXPORTER=otlp."
-        )
-        raise ConfigError([line]) from error
-    except Exception as error:
-        line = (
-            f"OTEL_{signal.upper()}_EXPORTER={name!r}: it cannot start "
-            f"({type(error).__name__}: {error}). Check the variables of the exporter."
-        )
-        raise ConfigError([line]) from error
-
-
-def _arguments(entry: EntryPoint) -> dict[str, object]:
-    """Give an OTLP/HTTP exporter a session, unless the user named a provider of sessions."""
-    if entry.name != _OTLP["http/protobuf"] or any(
-        name.startswith("OTEL_PYTHON_EXPORTER_OTLP_HTTP_") for name in os.environ
-    ):
-        return {}
-    import requests  # noqa: PLC0415 - comes with that exporter
-
-    session = requests.Session()
-
-    def reconnect() -> None:
-        # A connection that parent and child both write into garbles what they send. Closing
-        # it would need locks that another thread of the parent may have held.
-        for prefix in ("https://", "http://"):
-            session.mount(prefix, requests.adapters.HTTPAdapter())
-
-    # Before the SDK's own hooks, which start to export again.
-    os.register_at_fork(after_in_child=reconnect)
-    return {"session": session}
-
-
-def _entry_point(settings: Settings, signal: str, name: str) -> EntryPoint:
-    wanted = _OTLP[settings.protocol] if name == "otlp" else name
-    for entry in entry_points(group=_GROUPS[signal], name=wanted):
-        return entry
-    raise ConfigError([_not_installed(signal, name, f"no exporter {wanted!r}")])
-
-
-def _not_installed(signal: str, name: str, detail: str) -> str:
-    extra = {"prometheus": "[prometheus]", "otlp": "[grpc]"}.get(name, "")
-    return (
-        f"OTEL_{signal.upper()}_EXPORTER={name!r}: its package is not installed ({detail}). "
-        f"Install it with: pip install 'otel-setup{extra}'"
-    )

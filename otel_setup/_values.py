@@ -33,18 +33,39 @@ def seconds(text: str) -> float:
     return value
 
 
-def milliseconds(text: str) -> int:
-    """Return a number of milliseconds from 100 to an hour."""
-    if not text.isdecimal() or not 100 <= int(text) <= 3_600_000:  # noqa: PLR2004 - said in the message
-        raise ValueError("expected whole milliseconds from 100 to 3600000")
-    return int(text)
+def whole(least: int, most: int) -> Callable[[str], int]:
+    """Return the parser of a whole number from *least* to *most*."""
+
+    def parse(text: str) -> int:
+        # Python refuses to read a number of thousands of digits, with a text of its own.
+        value = int(text) if text.isdecimal() and len(text) <= len(str(most)) else least - 1
+        if not least <= value <= most:
+            raise ValueError(f"expected a whole number from {least} to {most}")
+        return value
+
+    return parse
 
 
-def port(text: str) -> int:
-    """Return a TCP port."""
-    if not text.isdecimal() or not 0 < int(text) < 65536:  # noqa: PLR2004 - the range of TCP ports
-        raise ValueError("expected a port from 1 to 65535")
-    return int(text)
+def one_of(*known: str) -> Callable[[str], str]:
+    """Return the parser of one word of *known*."""
+
+    def parse(text: str) -> str:
+        if text not in known:
+            raise ValueError(f"expected {' or '.join(known)}")
+        return text
+
+    return parse
+
+
+def patterns(text: str) -> tuple[str, ...]:
+    """Return the regular expressions of a list."""
+    parts = tuple(part.strip() for part in text.split(",") if part.strip())
+    for part in parts:
+        try:
+            re.compile(part)
+        except re.error as error:
+            raise ValueError(f"{part!r} is no regular expression ({error})") from error
+    return parts
 
 
 def url(text: str) -> str:

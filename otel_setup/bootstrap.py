@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
-from otel_setup.instrumentation import ARGUMENTS
+from otel_setup._report import Report, report
+from otel_setup._status import status
 from otel_setup.settings import Settings
 
 if TYPE_CHECKING:
     from otel_setup._providers import Providers
+    from otel_setup.redaction import Decide
 
-_FASTAPI = "fastapi.applications.FastAPI"
-_FLASK = "flask.app.Flask"
+App = TypeVar("App")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,15 +37,29 @@ class Handle:
         """
         return self._providers is None or self._providers.shutdown(timeout)
 
+    def report(self) -> Report:
+        """
+        Return what is in force here: settings, exporters, instrumentations, problems.
 
-def setup(service_name: str | None = None, *, endpoint: str | None = None) -> Handle:
+        Print it when telemetry is missing. Libraries that were patched since are in it.
+        """
+        return report()
+
+
+def setup(
+    service_name: str | None = None, *, endpoint: str | None = None, redact: Decide | None = None
+) -> Handle:
     """
     Start telemetry for this process; a second call returns the same.
 
-    Call it before the frameworks are imported, since a class that was imported earlier is
-    not patched any more (`instrument_app` mends that for one app). What is given here wins
-    over the environment: *service_name* over ``OTEL_SERVICE_NAME``, *endpoint*, a URL, over
+    Call it as early as you can: web frameworks are measured whenever they were imported, other
+    libraries when they are imported later. What is given here wins over the environment:
+    *service_name* over ``OTEL_SERVICE_NAME``, *endpoint*, a URL, over
     ``OTEL_EXPORTER_OTLP_ENDPOINT``.
+
+    Secrets are hidden before anything leaves the process, see `otel_setup.redaction`. *redact*
+    is asked first: called with the name of an attribute and its text, it returns what is sent,
+    or None to leave that to the rules. Given in a later call, it is asked from then on.
 
     Raises:
         ConfigError: the environment is wrong; the message has every problem.
@@ -53,31 +68,31 @@ def setup(service_name: str | None = None, *, endpoint: str | None = None) -> Ha
 
     if service_name is not None:
         os.environ["OTEL_SERVICE_NAME"] = service_name
+        status.arguments.add("OTEL_SERVICE_NAME")
     if endpoint is not None:
         os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoint
+        status.arguments.add("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if redact is not None:
+        from otel_setup import redaction  # noqa: PLC0415 - its patterns take their time
+
+        redaction.decide_with(redact)
     return Handle(distro.start())
 
 
-def instrument_app(app: Any) -> None:
+def instrument_app(app: App) -> App:
     """
-    Instrument one FastAPI or Flask object that was made before `setup`.
+    Measure one application, whenever it was made; serve what this returns.
 
-    It does nothing where ``OTEL_SDK_DISABLED`` is true.
+    A FastAPI, Starlette or Flask object is returned as it is: `setup` measures all of them, so
+    that this is needed for other applications only. Those are ASGI and WSGI callables, for
+    which a callable of the same kind is returned. A second call changes nothing, and
+    nothing is done where ``OTEL_SDK_DISABLED`` is true.
 
     Raises:
-        TypeError: *app* is neither.
+        TypeError: *app* is none of these.
+        ConfigError: the environment is wrong; the message has every problem.
     """
-    kind = f"{type(app).__module__}.{type(app).__qualname__}"
-    bases = {f"{base.__module__}.{base.__qualname__}" for base in type(app).__mro__}
-    if not bases & {_FASTAPI, _FLASK}:
-        raise TypeError(f"instrument_app got {kind}: expected a FastAPI or Flask application.")
-    if Settings.from_env().disabled:
-        return
-    if _FASTAPI in bases:
-        from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415
+    from otel_setup.instrumentation.http import apps  # noqa: PLC0415 - for programs that serve
 
-        FastAPIInstrumentor.instrument_app(app, **ARGUMENTS["fastapi"])
-    else:
-        from opentelemetry.instrumentation.flask import FlaskInstrumentor  # noqa: PLC0415
-
-        FlaskInstrumentor().instrument_app(app)  # type: ignore[no-untyped-call]
+    served: App = apps.measure(app, off=Settings.from_env().disabled)
+    return served

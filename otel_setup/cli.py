@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from otel_setup.doctor import command as doctor
 from otel_setup.live import command as live_check
 from otel_setup.pictures import command as pictures
 
@@ -133,6 +134,7 @@ def _report(changes: list[Change], count: int, *, check: bool) -> int:
 #: What adds the subcommands, in the order of the help.
 COMMANDS: tuple[Callable[[Any], None], ...] = (
     _add_render,
+    doctor.add,
     live_check.add,
     pictures.add,
 )

@@ -13,12 +13,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import wrapt
 from opentelemetry.instrumentation.distro import BaseDistro  # type: ignore[attr-defined]
 
-from otel_setup.instrumentation import ARGUMENTS, SKIPPED, TRIGGERS
+from otel_setup import _early, _file, _strict, _workers
+from otel_setup._status import State, status
+from otel_setup.instrumentation import ARGUMENTS, SKIPPED, TRIGGERS, stands_back
 from otel_setup.settings import ConfigError, Settings
 
 if TYPE_CHECKING:
@@ -33,17 +36,13 @@ _providers: Providers | None = None
 _problems: list[str] = []
 
 
-def _is_helper() -> bool:
-    """Tell whether this is a process that multiprocessing keeps for itself, not one of the app."""
-    # Options of the interpreter may stand before its -c.
-    start = "from multiprocessing.resource_tracker import main"
-    return any(part.startswith(start) for part in sys.orig_argv)
-
-
 def _report(error: ConfigError) -> None:
     """Log each problem as one line: the launcher itself would print a stack trace."""
     _problems[:] = error.problems
     for problem in error.problems:
+        status.problem(problem)
+        if _strict.wanted():
+            continue  # `_strict.finish` says it, and why the program does not start
         _logger.error("telemetry is off: %s", problem)
 
 
@@ -53,15 +52,27 @@ class Configurator:
     def configure(self, **_kwargs: object) -> None:
         """Install the providers, once per process; a wrong environment is logged, not raised."""
         global _providers  # noqa: PLW0603 - the API's providers are global as well
+        status.configurator = True
         if _providers is not None or _problems:
             return
         settings = Settings.from_env()
-        if settings.disabled or _is_helper():
+        if settings.disabled or _strict.is_helper():
             return
         from otel_setup._providers import Providers  # noqa: PLC0415 - the SDK costs 0.3 s to import
 
+        raising = settings.strict or status.called
         try:
-            _providers = Providers(settings)
+            try:
+                _providers = Providers(_workers.fitting(settings, raising=raising))
+            except ConfigError as error:
+                if settings.config_file is None or raising or not error.problems:
+                    raise
+                for problem in error.problems:
+                    status.problem(problem)
+                    _logger.error("%s The variables and their defaults count instead.", problem)  # noqa: TRY400 - a stack trace says nothing more
+                settings = replace(settings, config_file=None)
+                settings.apply()
+                _providers = Providers(_workers.fitting(settings, raising=raising))
         except ConfigError as error:
             _report(error)
 
@@ -71,35 +82,52 @@ class Distro(BaseDistro):  # type: ignore[misc]
 
     def _configure(self, **_kwargs: Any) -> None:
         _problems.clear()
+        status.begin(os.environ)
         try:
             # The opt-in to stable names is read at the first import of an instrumentation.
             settings = Settings.from_env()
+            status.repairs = list(settings.repairs)
             for repair in settings.repairs:
                 _logger.warning("%s", repair)
-            settings.apply()
+            _file.apply(settings)
         except ConfigError as error:
             _report(error)
 
     def load_instrumentor(self, entry_point: EntryPoint, **kwargs: Any) -> None:
         """Instrument one library, as soon as the program imports it."""
-        if _providers is None or entry_point.name in SKIPPED:
+        if _providers is None or entry_point.name in SKIPPED or stands_back(entry_point.name):
             return
         arguments = {**kwargs, **ARGUMENTS.get(entry_point.name, {})}
         trigger = TRIGGERS.get(entry_point.name)
         if trigger is None:
-            _instrument(entry_point, arguments)
+            _instrument(entry_point, arguments, entry_point.name)
+        elif trigger in sys.modules:
+            _instrument(entry_point, arguments, trigger)
         else:
+            status.note(
+                entry_point.name, State.WAITS, f"patched when the program imports {trigger}"
+            )
             # Runs inside the program's own import, before that can bind a name from the module.
             wrapt.when_imported(trigger)(lambda _module: _instrument(entry_point, arguments))
 
 
-def _instrument(entry_point: EntryPoint, arguments: dict[str, Any]) -> None:
-    """Apply one instrumentation; one that fails is logged and never stops the program."""
+def _instrument(entry_point: EntryPoint, arguments: dict[str, Any], library: str = "") -> None:
+    """
+    Apply one instrumentation; one that fails is logged and never stops the program.
+
+    Give the *library* that the program may have taken names from before.
+    """
     try:
+        names = _early.Names(library) if library.partition(".")[0] in sys.modules else None
         entry_point.load()().instrument(**arguments)
+        held = ", ".join(names.holders()) if names else ""
+        reason = f"{held} was imported before and stays unpatched" if held else ""
+        status.note(entry_point.name, State.EARLY if held else State.INSTRUMENTED, reason)
     except ModuleNotFoundError as error:
+        status.note(entry_point.name, State.NOT_INSTALLED, str(error))
         _logger.debug("%s is not instrumented: %s", entry_point.name, error)
     except Exception as error:  # noqa: BLE001 - a library that is not traced still works
+        status.note(entry_point.name, State.FAILED, f"{type(error).__name__}: {error}")
         _logger.warning(
             "%s is not instrumented: %s: %s. Name it in "
             "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS to leave it out.",
@@ -123,9 +151,16 @@ def start() -> Providers | None:
 
         # Another installed distro would win by the order of the file system.
         os.environ["OTEL_PYTHON_DISTRO"] = os.environ["OTEL_PYTHON_CONFIGURATOR"] = _NAME
-        initialize(swallow_exceptions=False)
+        status.called = True
+        try:
+            initialize(swallow_exceptions=False)
+            _strict.finish()
+        finally:
+            status.called = False
         if _problems:
             raise ConfigError(list(_problems))
+    if status.problems and _strict.wanted():
+        raise ConfigError(list(status.problems))
     return _providers
 
 

@@ -113,7 +113,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         name="OTEL_METRIC_EXPORT_INTERVAL",
         default="15000",
-        parse=_values.milliseconds,
+        parse=_values.whole(100, 3_600_000),
         doc="Milliseconds between two exports of metrics.",
     ),
     Variable(
@@ -124,7 +124,7 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         name="OTEL_EXPORTER_PROMETHEUS_PORT",
         default="9464",
-        parse=_values.port,
+        parse=_values.whole(1, 65_535),
         doc="Port of the /metrics page.",
     ),
     Variable(
@@ -136,18 +136,78 @@ VARIABLES: tuple[Variable, ...] = (
     Variable(
         name="OTEL_PYTHON_EXCLUDED_URLS",
         default="/healthz$,/metrics$",
+        parse=_values.patterns,
         doc="Regular expressions of URLs that are not measured.",
     ),
     Variable(
         name="OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
         default=None,
-        doc="Libraries that are left alone: names of instrumentations with commas, or *.",
+        doc="Libraries that are left alone: names of instrumentations with commas, or *. "
+        "An own one that is named here gives its place back to upstream's.",
+    ),
+    Variable(
+        name="OTEL_CONFIG_FILE",
+        default=None,
+        doc="File of OpenTelemetry's declarative configuration; the variables of exporters, "
+        "intervals and samplers are not read then (needs the extra otel-setup[file]).",
+    ),
+    Variable(
+        name="OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        default="16384",
+        parse=_values.whole(1, 1_000_000),
+        doc="Characters that are kept of one attribute's value.",
     ),
     Variable(
         name="OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED",
         default="true",
         parse=_values.boolean,
         doc="true: the SDK counts its own exports, queues and losses (otel.sdk.*).",
+    ),
+    Variable(
+        name="OTEL_SETUP_STRICT",
+        default="false",
+        parse=_values.boolean,
+        doc="true: a program whose telemetry cannot be set up as asked does not start.",
+    ),
+    Variable(
+        name="OTEL_SETUP_EDGE",
+        default="internal",
+        parse=_values.one_of("internal", "untrusted"),
+        doc="untrusted: callers are strangers. Their trace becomes a link, their baggage is "
+        "dropped, our sampler decides. internal: their trace goes on.",
+    ),
+    Variable(
+        name="OTEL_SETUP_CARDINALITY_LIMIT",
+        default="2000",
+        parse=_values.whole(10, 1_000_000),
+        doc="Series that one instrument of a process may have; what comes on top is counted "
+        "together under otel.metric.overflow=true.",
+    ),
+    Variable(
+        name="OTEL_SETUP_SECRET_NAMES",
+        default=None,
+        doc="More names of query parameters, headers and fields whose values are replaced by "
+        "REDACTED, with commas; token, password and the like always are.",
+    ),
+    Variable(
+        name="OTEL_SETUP_USERS",
+        default="20",
+        parse=_values.whole(0, 200),
+        doc="How many of the busiest users (set_user) have series of their own; 0 for none.",
+    ),
+    Variable(
+        name="OTEL_SETUP_USER_KEY",
+        default=None,
+        secret=True,
+        doc="Key that turns user ids into pseudonyms (HMAC); the same in all processes, so that "
+        "one user has one pseudonym. Without it users have no series of their own.",
+    ),
+    Variable(
+        name="OTEL_SETUP_LOG_FORMAT",
+        default="none",
+        parse=_values.one_of("none", "text", "json"),
+        doc="text or json: the handlers of the console and of the root logger write lines with "
+        "trace and span ids; none leaves their format alone.",
     ),
     Variable(
         name="OTEL_SETUP_EXIT_TIMEOUT",
@@ -176,6 +236,17 @@ class Settings:
     prometheus_port: int
     semconv_opt_in: str
     exit_timeout: float
+    config_file: str | None
+    strict: bool
+    #: True when callers are strangers.
+    untrusted: bool
+    cardinality_limit: int
+    secret_names: tuple[str, ...]
+    #: How many users have series of their own.
+    users: int
+    user_key: str | None
+    log_format: str
+    excluded_urls: tuple[str, ...]
     #: Contradictions that were repaired; each is worth one log line.
     repairs: tuple[str, ...]
     #: The whole environment of `VARIABLES` with defaults filled in, for the SDK to read.
@@ -202,12 +273,6 @@ class Settings:
                 value[variable.name] = variable.parse(chosen)
             except ValueError as rule:
                 problems.append(_problem(variable, chosen, str(rule)))
-        if raw.get("OTEL_CONFIG_FILE", "").strip():
-            problems.append(
-                f"OTEL_CONFIG_FILE={raw['OTEL_CONFIG_FILE']!r}: otel_setup is configured by "
-                "environment variables. Unset it, or set OTEL_PYTHON_CONFIGURATOR to a "
-                "configurator that reads the file."
-            )
         if problems:
             raise ConfigError(problems)
         return cls._from_values(text, value)
@@ -231,6 +296,15 @@ class Settings:
             prometheus_port=int(text["OTEL_EXPORTER_PROMETHEUS_PORT"]),
             semconv_opt_in=opt_in,
             exit_timeout=float(text["OTEL_SETUP_EXIT_TIMEOUT"]),
+            config_file=text.get("OTEL_CONFIG_FILE"),
+            strict=value["OTEL_SETUP_STRICT"] is True,
+            untrusted=text["OTEL_SETUP_EDGE"] == "untrusted",
+            cardinality_limit=int(text["OTEL_SETUP_CARDINALITY_LIMIT"]),
+            secret_names=_list(text.get("OTEL_SETUP_SECRET_NAMES", "")),
+            users=int(text["OTEL_SETUP_USERS"]),
+            user_key=text.get("OTEL_SETUP_USER_KEY"),
+            log_format=text["OTEL_SETUP_LOG_FORMAT"],
+            excluded_urls=_names(value["OTEL_PYTHON_EXCLUDED_URLS"]),
             repairs=repairs,
             environment=text,
         )
@@ -244,6 +318,10 @@ class Settings:
 
 def _names(value: object) -> tuple[str, ...]:
     return value if isinstance(value, tuple) else ()
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _problem(variable: Variable, chosen: str, rule: str) -> str:

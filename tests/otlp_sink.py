@@ -29,6 +29,8 @@ _REQUESTS: dict[str, Callable[[], Any]] = {
     "/v1/logs": ExportLogsServiceRequest,
 }
 
+_STATUS = ("UNSET", "OK", "ERROR")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Span:
@@ -44,6 +46,16 @@ class Span:
     parent_id: str
     #: The sender's port: the same for all that came through one connection.
     connection: int
+    #: UNSET, OK or ERROR, and what it says about an error.
+    status: str
+    status_text: str
+    #: Trace and span id of each link.
+    links: tuple[tuple[str, str], ...]
+    #: Names of the events.
+    events: tuple[str, ...]
+    #: Nanoseconds since 1970.
+    start: int
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +70,23 @@ class Point:
     value: float
     sum: float = 0.0
     bounds: tuple[float, ...] = ()
+    #: How many values each bucket has; one more than there are bounds.
+    buckets: tuple[int, ...] = ()
+    #: Trace and span id of each exemplar.
+    exemplars: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log:
+    """One log record as it arrived; both ids are empty outside of a span."""
+
+    message: str
+    level: str
+    scope: str
+    attributes: dict[str, Any]
+    resource: dict[str, Any]
+    trace_id: str
+    span_id: str
 
 
 class Sink:
@@ -71,6 +100,11 @@ class Sink:
         self.spans: list[Span] = []
         self.points: list[Point] = []
         self.logs: list[str] = []
+        self.records: list[Log] = []
+        #: The instance id that each request with logs came from.
+        self.log_instances: list[str] = []
+        #: The bytes of each request, with its path.
+        self.raw: list[tuple[str, bytes]] = []
         #: Paths of requests that were not OTLP.
         self.broken: list[str] = []
         #: Paths of the requests, in the order of their arrival.
@@ -79,6 +113,8 @@ class Sink:
         self._ended = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
+        # More than the five that wait by default: children of a fork come at once.
+        self._server.socket.listen(128)
         self.port = self._server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -129,6 +165,7 @@ class Sink:
         return Handler
 
     def _keep(self, path: str, body: bytes, connection: int) -> None:
+        self.raw.append((path, body))
         request = _REQUESTS[path]()
         try:
             request.ParseFromString(body)
@@ -140,12 +177,13 @@ class Sink:
         elif path == "/v1/metrics":
             self.points.extend(_points(request))
         else:
-            self.logs.extend(
-                record.body.string_value
-                for resource in request.resource_logs
-                for scope in resource.scope_logs
-                for record in scope.log_records
+            self.log_instances.extend(
+                _attributes(each.resource.attributes)["service.instance.id"]
+                for each in request.resource_logs
             )
+            records = list(_logs(request))
+            self.records.extend(records)
+            self.logs.extend(record.message for record in records)
         self.paths.append(path)
 
 
@@ -174,6 +212,27 @@ def _spans(request: Any, connection: int) -> Iterable[Span]:
                     span_id=span.span_id.hex(),
                     parent_id=span.parent_span_id.hex(),
                     connection=connection,
+                    status=_STATUS[span.status.code],
+                    status_text=span.status.message,
+                    links=tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
+                    events=tuple(event.name for event in span.events),
+                    start=span.start_time_unix_nano,
+                    seconds=(span.end_time_unix_nano - span.start_time_unix_nano) / 1e9,
+                )
+
+
+def _logs(request: Any) -> Iterable[Log]:
+    for part in request.resource_logs:
+        for scope in part.scope_logs:
+            for record in scope.log_records:
+                yield Log(
+                    message=record.body.string_value,
+                    level=record.severity_text,
+                    scope=scope.scope.name,
+                    attributes=_attributes(record.attributes),
+                    resource=_attributes(part.resource.attributes),
+                    trace_id=record.trace_id.hex(),
+                    span_id=record.span_id.hex(),
                 )
 
 
@@ -200,5 +259,9 @@ def _numbers(point: Any) -> dict[str, Any]:
             "value": point.count,
             "sum": point.sum,
             "bounds": tuple(point.explicit_bounds),
+            "buckets": tuple(point.bucket_counts),
+            "exemplars": tuple(
+                (each.trace_id.hex(), each.span_id.hex()) for each in point.exemplars
+            ),
         }
     return {"value": getattr(point, point.WhichOneof("value"))}

@@ -150,10 +150,10 @@ def test_each_way_gives_the_same_metrics(runs: Runs, framework: str, way: str) -
 @pytest.mark.parametrize("framework", APPS)
 def test_a_service_sends_the_metrics_of_the_catalogue(runs: Runs, framework: str) -> None:
     """Requests in seconds, and the process; no metric under an old name."""
-    bodies = {"http.server.response.body.size": "By"} if framework == "fastapi" else {}
     assert {name: unit for name, unit, _keys in runs.shapes(f"{framework}-launcher")} == {
-        **bodies,
         "http.server.request.duration": "s",
+        "http.server.request.cpu.time": "s",
+        "http.server.response.body.size": "By",
         "http.server.active_requests": "{request}",
         "process.cpu.time": "s",
         "process.memory.usage": "By",
@@ -183,11 +183,12 @@ def test_the_duration_is_in_seconds_under_the_route(runs: Runs, framework: str) 
     assert (last.bounds[0], last.bounds[-1]) == (0.005, 10.0)
 
 
-def test_body_sizes_have_the_bounds_of_the_catalogue(runs: Runs) -> None:
+@pytest.mark.parametrize("framework", APPS)
+def test_body_sizes_have_the_bounds_of_the_catalogue(runs: Runs, framework: str) -> None:
     """Upstream's end at 10 kB."""
     sizes = [
         point
-        for point in runs.points("fastapi-launcher")
+        for point in runs.points(f"{framework}-launcher")
         if point.name == "http.server.response.body.size"
     ]
     assert {point.bounds for point in sizes} == {(100.0, 1e3, 1e4, 1e5, 1e6, 1e7, 5e7, 1e8)}
@@ -352,54 +353,125 @@ BEFORE = """
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from flask import Flask
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from werkzeug.test import Client
 
 class MyFlask(Flask):
     pass
 
+def early_route(_request):
+    return PlainTextResponse("ok")
+
+def plain_wsgi(environ, start_response):
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+
+async def plain_asgi(scope, receive, send):
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"ok"})
+
 early, flask_early = FastAPI(), MyFlask("early")
-{setup}
+starlette = Starlette(routes=[Route("/starlette", early_route)])
+TestClient(early).get("/")  # which builds its middleware
+from otel_setup import instrument_app, setup
+setup()
 import fastapi, flask
-from otel_setup import instrument_app
 late, flask_late = fastapi.FastAPI(), flask.Flask("late")
-for app in (early, flask_early, late, flask_late):
-    instrument_app(app)
+for app in (early, flask_early, late, flask_late, starlette):
+    if INSTRUMENT:
+        assert instrument_app(instrument_app(app)) is app
 for name, app in (("early", early), ("late", late)):
     app.get("/" + name)(lambda: "ok")
-    assert TestClient(app).get("/" + name).status_code == 200
 for name, app in (("flask-early", flask_early), ("flask-late", flask_late)):
     app.get("/" + name)(lambda: "ok")
+for name, app in (("early", early), ("late", late), ("starlette", starlette)):
+    assert TestClient(app).get("/" + name).status_code == 200
+for name, app in (("flask-early", flask_early), ("flask-late", flask_late)):
     assert app.test_client().get("/" + name).status_code == 200
+if INSTRUMENT:
+    served = instrument_app(plain_asgi)
+    assert instrument_app(served) is served is not plain_asgi
+    assert TestClient(served).get("/asgi").text == "ok"
+    served = instrument_app(plain_wsgi)
+    assert instrument_app(served) is served is not plain_wsgi
+    assert Client(served).get("/wsgi").text == "ok"
 print("worked")
 """
+FRAMEWORKS = ["/early", "/flask-early", "/flask-late", "/late", "/starlette"]
 
 
-def test_an_app_that_was_made_before_setup_can_be_instrumented(sink: Sink) -> None:
-    """It is counted like any other; instrumenting one that already is changes nothing."""
+@pytest.mark.parametrize("by_hand", [True, False])
+def test_an_app_that_was_made_before_setup_is_measured(sink: Sink, *, by_hand: bool) -> None:
+    """Apps of a framework need nothing, plain callables are wrapped, and nothing counts twice."""
     ended = run(
-        BEFORE.format(setup="from otel_setup import setup; setup()"),
+        f"INSTRUMENT = {by_hand}\n" + BEFORE,
         launcher=False,
         OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
     )
-    assert (ended.returncode, ended.stdout) == (0, "worked\n")
-    assert sorted((span.kind, span.attributes.get("url.path")) for span in sink.spans) == [
-        ("SERVER", "/early"),
-        ("SERVER", "/flask-early"),
-        ("SERVER", "/flask-late"),
-        ("SERVER", "/late"),
+    assert (ended.returncode, ended.stdout) == (0, "worked\n"), ended.stderr
+    plain = ["/asgi", "/wsgi"] if by_hand else []
+    assert sorted((span.kind, span.attributes["url.path"]) for span in sink.spans) == [
+        ("SERVER", path) for path in sorted([*FRAMEWORKS, *plain])
     ]
     counted = {
-        point.attributes["http.route"]: point.value
+        point.attributes.get("http.route"): point.value
         for point in sink.metric("http.server.request.duration")
     }
-    assert counted == {"/early": 1, "/flask-early": 1, "/flask-late": 1, "/late": 1}
+    assert counted == {**dict.fromkeys(FRAMEWORKS, 1), **({None: 2} if by_hand else {})}
 
 
-def test_what_is_no_app_is_refused() -> None:
+GIVEN_BACK = """
+from otel_setup import instrument_app, setup
+setup()
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from flask import Flask
+app, flask_app = FastAPI(), Flask("shop")
+app.get("/orders")(lambda: "ok")
+flask_app.get("/orders")(lambda: "ok")
+assert instrument_app(app) is app
+assert TestClient(app).get("/orders").status_code == 200
+assert flask_app.test_client().get("/orders").status_code == 200
+"""
+UPSTREAM = "opentelemetry.instrumentation."
+
+
+@pytest.mark.parametrize(
+    ("disabled", "scopes"),
+    [
+        ("otel_setup_fastapi,otel_setup_flask", [UPSTREAM + "fastapi", UPSTREAM + "flask"]),
+        ("otel_setup_fastapi", [UPSTREAM + "fastapi", "otel_setup"]),
+        ("fastapi", ["fastapi", "otel_setup"]),
+        ("fastapi, otel_setup_fastapi,flask", ["fastapi"]),
+    ],
+)
+def test_upstreams_instrumentation_runs_where_ours_is_disabled(
+    sink: Sink, disabled: str, scopes: list[str]
+) -> None:
+    """One of the two, never both; with both disabled the framework is left alone."""
+    ended = run(
+        GIVEN_BACK,
+        launcher=False,
+        OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=disabled,
+        OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
+    )
+    assert ended.returncode == 0, ended.stderr
+    # FastAPI itself speaks when nobody else does.
+    assert sorted({span.scope for span in sink.spans if span.kind == "SERVER"}) == scopes
+
+
+@pytest.mark.parametrize(
+    ("thing", "kind"), [({}, "builtins.dict"), (print, "builtins.builtin_function_or_method")]
+)
+def test_what_is_no_app_is_refused(thing: object, kind: str) -> None:
     """The message has the type that was given and those that are taken."""
     with pytest.raises(TypeError) as raised:
-        instrument_app({})
+        instrument_app(thing)
     assert str(raised.value) == (
-        "instrument_app got builtins.dict: expected a FastAPI or Flask application."
+        f"instrument_app got {kind}: expected a FastAPI, Starlette or Flask application, or a "
+        "callable of ASGI (scope, receive, send) or WSGI (environ, start_response)."
     )
 
 
@@ -644,9 +716,10 @@ def test_an_app_is_left_alone_when_telemetry_is_disabled() -> None:
         "from otel_setup import instrument_app\n"
         "app = Flask('x')\n"
         "before = dict(vars(app))\n"
-        "instrument_app(app)\n"
-        "print(vars(app) == before)\n",
+        "served = instrument_app(app)\n"
+        "print(vars(app) == before, served is app, hasattr(Flask.__call__, '__wrapped__'))\n"
+        "print(instrument_app(app.wsgi_app) == app.wsgi_app)\n",
         OTEL_SDK_DISABLED="true",
     )
 
-    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True\n", "")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "True True False\nTrue\n", "")

@@ -15,8 +15,17 @@ import yaml
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
-from otel_setup._providers import _views
-from otel_setup.catalogue import database, host, http, postgresql, process, sdk, services
+from otel_setup._limits import views
+from otel_setup.catalogue import (
+    database,
+    host,
+    http,
+    http_client,
+    postgresql,
+    process,
+    sdk,
+    services,
+)
 from otel_setup.catalogue.boards import Dashboard, Panel, Section
 from otel_setup.catalogue.jobs import alive, legend, of
 from otel_setup.catalogue.model import Histogram, Metric, Text
@@ -25,7 +34,7 @@ from tests.otlp_sink import Sink
 from tests.programs import run
 
 COLLECTOR = Path(__file__).parents[1] / "collector" / "config.yaml"
-SERVICES = (http, process, database, sdk)
+SERVICES = (http, http_client, process, database, sdk)
 MODULES = (*SERVICES, postgresql, host)
 COMPONENTS = (*services.COMPONENTS, postgresql.COMPONENT, host.COMPONENT)
 METRICS = [metric for component in COMPONENTS for metric in component.metrics]
@@ -33,9 +42,12 @@ ALERTS = [alert for component in COMPONENTS for alert in component.alerts]
 
 MakesPanel = Callable[..., Panel]
 
-#: A service that fails in all ways that HTTP and SQL libraries tell apart, and its own spans.
+#: A service that fails in all ways that HTTP and SQL libraries tell apart, calls others, knows its
+#: users, and has its own spans.
 SERVICE = """
-import time
+import os, time
+import httpx
+from otel_setup import set_user
 from fastapi import FastAPI, HTTPException
 from fastapi.testclient import TestClient
 import flask
@@ -43,7 +55,8 @@ import flask
 api, pages = FastAPI(), flask.Flask("pages")
 
 @api.post("/orders/{order_id}")
-def order(order_id: str):
+def order(order_id: str, wish: dict):
+    set_user("ann", group="customer")
     if order_id == "lost":
         raise HTTPException(503)
     if order_id == "broken":
@@ -62,6 +75,7 @@ shop.get("/nowhere")
 shop.request("BREW", "/orders/1")
 pages.test_client().get("/fails")
 pages.test_client().get("/nowhere")
+httpx.get(os.environ["OTEL_EXPORTER_OTLP_ENDPOINT"])
 time.sleep(1.5)
 """
 
@@ -97,7 +111,7 @@ def board(slug: str, module: ModuleType) -> Dashboard:
 
 def catalogue(**changes: Any) -> Catalogue:
     """Return a catalogue of generic parts only."""
-    boards = (services.DASHBOARD, board("databases", postgresql), board("hosts", host))
+    boards = (*services.DASHBOARDS, board("databases", postgresql), board("hosts", host))
     return Catalogue(**{"title": "Mine", "components": COMPONENTS, "dashboards": boards, **changes})
 
 
@@ -115,10 +129,8 @@ def dropped() -> Iterator[re.Pattern[str]]:
 
 def test_services_need_no_entry_of_their_own() -> None:
     """Who has only services names them in one line: every metric has its panel and alert."""
-    mine = Catalogue(
-        title="Mine", components=services.components(), dashboards=(services.DASHBOARD,)
-    )
-    assert len(mine.metrics) == 19
+    mine = Catalogue(title="Mine", components=services.components(), dashboards=services.DASHBOARDS)
+    assert len(mine.metrics) == 29
 
 
 def test_all_generic_parts_make_a_catalogue() -> None:
@@ -131,10 +143,10 @@ def test_services_that_serve_their_metrics_name_the_scrape_job() -> None:
     parts = services.components(scraped=("mine",), owner="shop")
     mine = catalogue(
         components=parts,
-        dashboards=(services.DASHBOARD,),
+        dashboards=services.DASHBOARDS,
         scrapes=(Scrape(job="mine", says="My own services."),),
     )
-    assert [(each.scraped, each.owner) for each in mine.components] == [(("mine",), "shop")] * 4
+    assert [(each.scraped, each.owner) for each in mine.components] == [(("mine",), "shop")] * 5
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda each: each.__name__.rsplit(".", 1)[-1])
@@ -217,9 +229,10 @@ def test_nobody_is_told_twice_of_a_slow_database() -> None:
 def test_a_histogram_of_upstream_has_the_bounds_of_its_entry(entry: Histogram) -> None:
     """A bound that nobody measures would make an objective that is never met."""
     reader = InMemoryMetricReader()
-    provider = MeterProvider([reader], shutdown_on_exit=False, views=_views())
-    # The instrumentation of HTTP advises bounds; the others advise none.
-    advice = list(entry.buckets) if entry.name == "http.server.request.duration" else None
+    provider = MeterProvider([reader], shutdown_on_exit=False, views=views())
+    # Instrumentations of HTTP advise bounds for durations; the others advise none.
+    advised = {"http.server.request.duration", "http.client.request.duration"}
+    advice = list(entry.buckets) if entry.name in advised else None
     provider.get_meter("upstream").create_histogram(
         entry.name, entry.unit, explicit_bucket_boundaries_advisory=advice
     ).record(1)

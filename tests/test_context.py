@@ -13,7 +13,7 @@ from opentelemetry import trace
 from opentelemetry.instrumentation import dbapi
 
 from otel_setup import capture_context, carry_context, resume_context, untraced
-from tests.conftest import Telemetry
+from otel_setup.testing import Telemetry
 
 HEADER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -32,13 +32,12 @@ def test_outside_of_a_trace_there_is_nothing_to_capture() -> None:
     assert capture_context() == {}
 
 
-def test_a_captured_trace_is_a_w3c_header(telemetry: Telemetry) -> None:  # noqa: ARG001
+def test_a_captured_trace_is_a_w3c_header(otel: Telemetry) -> None:
     """Any program in any language can resume it."""
     with trace.get_tracer("test").start_as_current_span("work"):
-        flags = trace.get_current_span().get_span_context().trace_flags
-        trace_id, span_id = trace_ids()
-        assert capture_context() == {"traceparent": f"00-{trace_id}-{span_id}-{flags:02x}"}
-        assert flags.sampled
+        captured = capture_context()
+    span = otel.span("work")
+    assert captured == {"traceparent": f"00-{span.trace_id}-{span.span_id}-01"}
 
 
 def test_a_resumed_trace_is_current_inside_the_block_only() -> None:
@@ -49,7 +48,7 @@ def test_a_resumed_trace_is_current_inside_the_block_only() -> None:
     assert trace_ids() == NONE
 
 
-def test_what_was_captured_can_be_resumed(telemetry: Telemetry) -> None:  # noqa: ARG001
+def test_what_was_captured_can_be_resumed(otel: Telemetry) -> None:  # noqa: ARG001
     """The way there and back keeps both ids."""
     with trace.get_tracer("test").start_as_current_span("work"):
         expected, captured = trace_ids(), capture_context()
@@ -123,14 +122,15 @@ def test_a_carried_function_keeps_name_arguments_and_result() -> None:
     )
 
 
-def test_what_is_untraced_leaves_no_span(telemetry: Telemetry) -> None:
+def test_what_is_untraced_leaves_no_span(otel: Telemetry) -> None:
     """A query in the block makes none; the same query behind it does."""
     with sqlite3.connect(":memory:") as database:
         traced = dbapi.instrument_connection("test", database, "sqlite")
         with untraced():
             traced.cursor().execute("SELECT 1")
-        inside = len(telemetry.spans())
+        inside = otel.spans
         traced.cursor().execute("SELECT 1")
     database.close()
 
-    assert (inside, len(telemetry.spans())) == (0, 1)
+    assert inside == []
+    assert [span.kind for span in otel.spans] == ["CLIENT"]

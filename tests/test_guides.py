@@ -25,7 +25,13 @@ CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 #: Written by hand; the generated pages have tests of their own.
 PAGES = [
     *("README.md", "CONTRIBUTING.md", "collector/README.md"),
-    *(f"docs/{name}.md" for name in ("architecture", "running", "settings")),
+    *(
+        f"docs/{name}.md"
+        for name in (
+            *("architecture", "configuration-file", "doctor", "in-production", "logs"),
+            *("running", "settings", "testing"),
+        )
+    ),
     *(f"docs/add-a-{name}.md" for name in ("metric", "service")),
     *("docs/read-the-dashboards.md", "docs/on-call-first-hour.md"),
 ]

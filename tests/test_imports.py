@@ -21,12 +21,19 @@ LAYER = (
     "otel_setup.catalogue",
     "otel_setup._guard",
     "otel_setup.instruments",
+    "otel_setup.settings",
+    "otel_setup.users",
+    "otel_setup.redaction",
+    "otel_setup._edge",
+    "otel_setup.instrumentation",
     "wrapt",
 )
+#: What redaction is made of.
+REDACTION = ("_secrets", "_addresses", "_statements")
 API = ("trace", "metrics", "context", "propagate", "baggage", "_logs", "semconv")
 SERVICES = ("shop", "mes", "crm", "pager")
 #: Tools of development and operation: no service imports them.
-DEVELOPMENT = ("cli.py", "live/", "pictures/", "render/")
+DEVELOPMENT = ("cli.py", "doctor/", "live/", "pictures/", "render/")
 
 
 def files(*folders: str) -> list[str]:
@@ -82,6 +89,15 @@ def test_settings_and_catalogue_need_the_standard_library_only(file: str) -> Non
     assert outside(file, "otel_setup.catalogue", "otel_setup._values") == []
 
 
+@pytest.mark.parametrize(
+    "file",
+    files(*(f"otel_setup/{name}.py" for name in ("redaction", *REDACTION))),
+)
+def test_redaction_needs_the_standard_library_only(file: str) -> None:
+    """Instrumentations may use it, and whoever wants to hide something else."""
+    assert outside(file, *(f"otel_setup.{name}" for name in REDACTION)) == []
+
+
 @pytest.mark.parametrize("file", files("otel_setup/instrumentation"))
 def test_an_instrumentation_imports_its_library_late(file: str) -> None:
     """At import it needs the API and its own layer; a program may not have the library."""
@@ -91,7 +107,21 @@ def test_an_instrumentation_imports_its_library_late(file: str) -> None:
     assert [name for name in ours if not inside(name, LAYER)] == []
 
 
-@pytest.mark.parametrize("file", [each for each in files("otel_setup") if "_providers" not in each])
+#: The parts that are made of the SDK; all others work on the API.
+ON_THE_SDK = (
+    *("_providers", "_limits", "_redaction", "_fork", "_complaints", "_prometheus", "_file"),
+    *("_logs", "testing", "doctor/"),
+)
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        each
+        for each in files("otel_setup")
+        if not each.startswith(tuple(f"otel_setup/{name}" for name in ON_THE_SDK))
+    ],
+)
 def test_only_the_providers_know_the_sdk(file: str) -> None:
     """All else works on the API, which does nothing until there is an SDK."""
     assert [name for name in imports(file) if inside(name, ("opentelemetry.sdk",))] == []

@@ -22,6 +22,12 @@ DEFAULTS = {
     "OTEL_SEMCONV_STABILITY_OPT_IN": "http,database",
     "OTEL_PYTHON_EXCLUDED_URLS": "/healthz$,/metrics$",
     "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED": "true",
+    "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "16384",
+    "OTEL_SETUP_STRICT": "false",
+    "OTEL_SETUP_EDGE": "internal",
+    "OTEL_SETUP_CARDINALITY_LIMIT": "2000",
+    "OTEL_SETUP_USERS": "20",
+    "OTEL_SETUP_LOG_FORMAT": "none",
     "OTEL_SETUP_EXIT_TIMEOUT": "3",
 }
 
@@ -82,6 +88,15 @@ def test_an_empty_environment_gives_the_defaults() -> None:
         prometheus_port=9464,
         semconv_opt_in="http,database",
         exit_timeout=3.0,
+        config_file=None,
+        strict=False,
+        untrusted=False,
+        cardinality_limit=2000,
+        secret_names=(),
+        users=20,
+        user_key=None,
+        log_format="none",
+        excluded_urls=("/healthz$", "/metrics$"),
         repairs=(),
         environment=DEFAULTS,
     )
@@ -108,6 +123,15 @@ def test_every_value_is_read() -> None:
             "OTEL_LOGS_EXPORTER": "console",
             "OTEL_EXPORTER_PROMETHEUS_HOST": "0.0.0.0",  # noqa: S104 - not listened on
             "OTEL_EXPORTER_PROMETHEUS_PORT": "65535",
+            "OTEL_PYTHON_EXCLUDED_URLS": "^/ping, /live$,",
+            "OTEL_CONFIG_FILE": "/etc/otel.yaml",
+            "OTEL_SETUP_STRICT": "true",
+            "OTEL_SETUP_EDGE": "untrusted",
+            "OTEL_SETUP_CARDINALITY_LIMIT": "10",
+            "OTEL_SETUP_SECRET_NAMES": "pin, passport",
+            "OTEL_SETUP_USERS": "0",
+            "OTEL_SETUP_USER_KEY": "s3cret",
+            "OTEL_SETUP_LOG_FORMAT": "json",
             "OTEL_SETUP_EXIT_TIMEOUT": "0.5",
         }
     )
@@ -123,6 +147,15 @@ def test_every_value_is_read() -> None:
         prometheus_port=65535,
         semconv_opt_in="http,database",
         exit_timeout=0.5,
+        config_file="/etc/otel.yaml",
+        strict=True,
+        untrusted=True,
+        cardinality_limit=10,
+        secret_names=("pin", "passport"),
+        users=0,
+        user_key="s3cret",
+        log_format="json",
+        excluded_urls=("^/ping", "/live$"),
         repairs=(),
         environment=settings.environment,
     )
@@ -131,7 +164,7 @@ def test_every_value_is_read() -> None:
 @pytest.mark.parametrize("empty", ["", "  "])
 def test_an_empty_variable_counts_as_unset(empty: str) -> None:
     """Compose files write `NAME=` for what they do not set."""
-    names = [*(variable.name for variable in VARIABLES), "OTEL_CONFIG_FILE"]
+    names = [variable.name for variable in VARIABLES]
     assert Settings.from_env(dict.fromkeys(names, empty)) == Settings.from_env({})
 
 
@@ -151,7 +184,9 @@ def test_every_problem_is_named_at_once() -> None:
             "OTEL_EXPORTER_PROMETHEUS_PORT": "70000",
             "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED": "1",
             "OTEL_SETUP_EXIT_TIMEOUT": "0",
-            "OTEL_CONFIG_FILE": "/etc/otel.yaml",
+            "OTEL_PYTHON_EXCLUDED_URLS": "/ok,(",
+            "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "9" * 5000,
+            "OTEL_SETUP_EDGE": "outside",
         }
     ) == [
         (
@@ -189,24 +224,34 @@ def test_every_problem_is_named_at_once() -> None:
             "Where log records go: none, otlp, console."
         ),
         (
-            "OTEL_METRIC_EXPORT_INTERVAL='15s': expected whole milliseconds from 100 to 3600000. "
+            "OTEL_METRIC_EXPORT_INTERVAL='15s': expected a whole number from 100 to 3600000. "
             "Milliseconds between two exports of metrics."
         ),
         (
-            "OTEL_EXPORTER_PROMETHEUS_PORT='70000': expected a port from 1 to 65535. "
+            "OTEL_EXPORTER_PROMETHEUS_PORT='70000': expected a whole number from 1 to 65535. "
             "Port of the /metrics page."
+        ),
+        (
+            "OTEL_PYTHON_EXCLUDED_URLS='/ok,(': '(' is no regular expression (missing ), "
+            "unterminated subpattern at position 0). Regular expressions of URLs that are not "
+            "measured."
+        ),
+        (
+            f"OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT={'9' * 5000!r}: expected a whole number from 1 to "
+            "1000000. Characters that are kept of one attribute's value."
         ),
         (
             "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED='1': expected true or false. "
             "true: the SDK counts its own exports, queues and losses (otel.sdk.*)."
         ),
         (
-            "OTEL_SETUP_EXIT_TIMEOUT='0': expected seconds, more than 0 and at most 3600. "
-            "Seconds that the last exports together may hold up the end of the process."
+            "OTEL_SETUP_EDGE='outside': expected internal or untrusted. untrusted: callers are "
+            "strangers. Their trace becomes a link, their baggage is dropped, our sampler decides. "
+            "internal: their trace goes on."
         ),
         (
-            "OTEL_CONFIG_FILE='/etc/otel.yaml': otel_setup is configured by environment variables. "
-            "Unset it, or set OTEL_PYTHON_CONFIGURATOR to a configurator that reads the file."
+            "OTEL_SETUP_EXIT_TIMEOUT='0': expected seconds, more than 0 and at most 3600. "
+            "Seconds that the last exports together may hold up the end of the process."
         ),
     ]
 
@@ -341,11 +386,7 @@ def test_apply_without_an_argument_writes_into_the_process(
     assert environ == DEFAULTS
 
 
-@given(
-    st.dictionaries(
-        st.sampled_from([*(variable.name for variable in VARIABLES), "OTEL_CONFIG_FILE"]), VALUES
-    )
-)
+@given(st.dictionaries(st.sampled_from([variable.name for variable in VARIABLES]), VALUES))
 def test_any_environment_gives_settings_or_a_config_error(environ: dict[str, str]) -> None:
     """Whatever somebody typed, nothing else is raised, and applying twice changes nothing."""
     problems, settings = attempt(environ)

@@ -19,11 +19,13 @@ from otel_setup import (
     instrument_app,
     observe,
     resume_context,
+    set_user,
     setup,
     untraced,
 )
 from otel_setup.catalogue.model import Counter, Gauge, Histogram, Label, Text, UpDownCounter
 from otel_setup.catalogue.promql import Expr, latest, rate
+from otel_setup.redaction import Redactor
 
 CREATED = Counter(name="a.b", unit="{order}", description="Orders.", why="Business.")
 OPEN = UpDownCounter(name="a.c", unit="{order}", description="Orders.", why="Business.")
@@ -45,10 +47,13 @@ def start() -> None:
         assert_type(error.problems, list[str])
         return
     assert_type(handle, Handle)
+    setup(redact=lambda name, value: value if name == "aws.s3.key" else None)
+    setup(redact=Redactor(kept_parameters=["page"]).attribute)
+    setup(redact=lambda name: name)  # type: ignore[arg-type,misc] # it gets the value as well
     assert_type(handle.flush(timeout=1), bool)
     assert_type(handle.shutdown(), bool)
-    instrument_app(FastAPI())
-    instrument_app(Flask("shop"))
+    assert_type(instrument_app(FastAPI()), FastAPI)
+    assert_type(instrument_app(Flask("shop")), Flask)
 
 
 def record() -> None:
@@ -58,6 +63,8 @@ def record() -> None:
     assert_type(instrument(DURATION), metrics.Histogram)
     observe(OLDEST, lambda: [(1.5, {"queue": "orders"})])
     observe(OPEN, lambda: ())
+    set_user("17", group="customer")
+    set_user(17)
     instrument(OLDEST)  # type: ignore[call-overload] # a gauge is observed
     observe(DURATION, list)  # type: ignore[arg-type] # a distribution is recorded
 

@@ -15,13 +15,9 @@ from services_demo.traffic.order import FollowedOrder
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(400)]
 
 
-def _spans(stack: Stack, trace_id: str) -> list[dict[str, Any]]:
-    poll_until(
-        lambda: traces.services(stack.url("zipkin"), trace_id),
-        lambda seen: set(traces.WAY) <= set(seen),
-        f"all of {traces.WAY} in the trace",
-        30,
-    )
+def _spans(stack: Stack, caller_trace_id: str) -> list[dict[str, Any]]:
+    trace_id, seen = traces.wait_for_way(stack.url("zipkin"), caller_trace_id, 30)
+    assert set(traces.WAY) <= set(seen)
     answer = httpx.get(f"{stack.url('zipkin')}/api/v2/trace/{trace_id}", timeout=10)
     return list(answer.json())
 
@@ -78,7 +74,7 @@ def test_the_counter_of_orders_equals_the_database(stack: Stack, busy: FollowedO
 
 def test_one_trace_goes_through_both_queues(stack: Stack, busy: FollowedOrder) -> None:
     """Each hop's span descends from the hop before: Shop, queue, MES, queue, CRM."""
-    spans = {span["id"]: span for span in _spans(stack, busy.trace_id)}
+    spans = {span["id"]: span for span in _spans(stack, busy.caller_trace_id)}
 
     def ancestors(span: dict[str, Any]) -> list[tuple[str, str]]:
         seen = []
@@ -103,6 +99,14 @@ def test_one_trace_goes_through_both_queues(stack: Stack, busy: FollowedOrder) -
         ("mes-worker", "PRODUCER"),
         ("crm-worker", "CONSUMER"),
     ]
+
+
+def test_a_trace_of_a_stranger_is_not_taken_over(stack: Stack, busy: FollowedOrder) -> None:
+    """The Shop stands at the edge: the customer's trace has no span of ours, ours links to it."""
+    trace_id, _ = traces.wait_for_way(stack.url("zipkin"), busy.caller_trace_id, 30)
+
+    assert trace_id not in {"", busy.caller_trace_id}
+    assert traces.services(stack.url("zipkin"), busy.caller_trace_id) == []
 
 
 def test_health_checks_leave_no_series(stack: Stack, busy: FollowedOrder) -> None:

@@ -4,11 +4,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+from pathlib import Path
 
 import pytest
 
 from tests.otlp_sink import Sink
-from tests.programs import run
+from tests.programs import Server, environment, free_port, run
 from tests.sick_collectors import SICK
 
 pytestmark = pytest.mark.stack
@@ -85,3 +92,111 @@ def test_a_sick_collector_costs_the_application_nothing(
     assert sick["median"] < 3 * healthy["median"] + 0.0001
     assert sick["worst"] < healthy["worst"] + 0.01
     assert sick["grown"] < 16 * 2**20
+
+
+#: Has each exporter raise whatever it is given.
+RAISING = """
+from opentelemetry.exporter.otlp.proto.http._log_exporter import OTLPLogExporter
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+def refuse(*_arguments, **_options):
+    raise RuntimeError("out of order")
+for kind in (OTLPLogExporter, OTLPMetricExporter, OTLPSpanExporter):
+    kind.export = refuse
+"""
+#: Works for two seconds under its own telemetry, and says so in a file.
+WORKED = """
+import time
+from otel_setup.auto import handle
+from opentelemetry import metrics, trace
+from opentelemetry._logs import LogRecord, get_logger
+done = metrics.get_meter("app").create_counter("done")
+until = time.monotonic() + 2
+while time.monotonic() < until:
+    with trace.get_tracer("app").start_as_current_span("work"):
+        done.add(1)
+        get_logger("app").emit(LogRecord(body="said"))
+    time.sleep(0.001)
+with open("worked", "w") as worked:
+    worked.write("to the end")
+raise SystemExit(3)
+"""
+OFTEN = {
+    "OTEL_METRIC_EXPORT_INTERVAL": "200",
+    "OTEL_BSP_SCHEDULE_DELAY": "100",
+    "OTEL_BLRP_SCHEDULE_DELAY": "100",
+    "OTEL_LOGS_EXPORTER": "otlp",
+}
+
+
+def test_exporters_that_raise_cost_the_application_nothing(tmp_path: Path) -> None:
+    """It works to its end, has its own exit code, and reads a few lines about what is lost."""
+    ended = subprocess.run(
+        [sys.executable, "-c", RAISING + WORKED],
+        cwd=tmp_path,
+        env=environment(**OFTEN),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ((tmp_path / "worked").read_text(), ended.returncode) == ("to the end", 3)
+    lines = ended.stderr.splitlines()
+    assert [line for line in lines if "Traceback" in line] == []
+    assert 1 <= len(lines) <= 4
+    assert "out of order" in ended.stderr
+
+
+def test_a_full_disk_costs_the_application_nothing(tmp_path: Path) -> None:
+    """What we have to say has nowhere to go; the application works to its end."""
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-c", WORKED],
+            cwd=tmp_path,
+            env=environment(**OFTEN, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{free_port()}"),
+            stdout=subprocess.DEVNULL,
+            stderr=full,
+            timeout=60,
+            check=False,
+        )
+    assert ((tmp_path / "worked").read_text(), ended.returncode) == ("to the end", 3)
+
+
+APP = """
+import os
+from flask import Flask
+app = Flask(__name__)
+@app.get("/pid")
+def pid():
+    return str(os.getpid())
+"""
+
+
+def test_a_killed_worker_takes_only_its_own_last_words(sink: Sink, tmp_path: Path) -> None:
+    """The other worker and the new one answer and report; each has an id of its own."""
+    (tmp_path / "app.py").write_text(APP)
+    port = free_port()
+    launcher = str(Path(sys.executable).with_name("opentelemetry-instrument"))
+    start = [launcher, sys.executable, "-m", "gunicorn", "-w", "2", "-b", f"127.0.0.1:{port}"]
+    with Server(
+        [*start, "app:app"],
+        cwd=tmp_path,
+        PORT=str(port),
+        OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
+        OTEL_METRIC_EXPORT_INTERVAL="200",
+    ) as server:
+        server.wait("/pid")
+        killed = int(server.get("/pid"))
+        os.kill(killed, signal.SIGKILL)
+        answered: set[int] = set()
+        deadline = time.monotonic() + 40
+        while len(answered - {killed}) < 2 and time.monotonic() < deadline:
+            try:
+                answered.add(int(server.get("/pid")))
+            except (urllib.error.URLError, ConnectionError):
+                time.sleep(0.05)  # a connection that the dead one had taken
+        assert server.end() == 0
+    durations = [each for each in sink.points if each.name == "http.server.request.duration"]
+    ids = {str(each.resource["service.instance.id"]) for each in durations}
+    assert len(answered - {killed}) == 2
+    assert len(ids) in {2, 3}  # the killed one may have reported before

@@ -26,6 +26,7 @@ if os.environ.get("REDACTION") == "off":
     import otel_setup._providers as providers
     providers.redacted = lambda signal, exporter, redactor: exporter
     providers._limits.install = lambda limit, redactor: None
+    providers.Resources.clean = lambda self, resource: resource
 from otel_setup import setup
 handle = setup()
 """

@@ -156,6 +156,11 @@ class Complaints:
                 self._lock.release()
 
 
+#: What the wrapper of the exporter has told already; and what the SDK says of a metric that two
+#: scopes have, such as two HTTP clients: it does not look at the scopes, which keep them apart.
+_KNOWN_BETTER = ("Exception while exporting", "Views %s and %s will cause conflicting")
+
+
 class Throttle(logging.Filter):
     """Keeps the loggers of the SDK and of exporters from repeating themselves."""
 
@@ -198,8 +203,7 @@ class Throttle(logging.Filter):
         if text.startswith("Queue full") and isinstance(record.args, tuple) and record.args:
             self._complaints.dropped(_SIGNAL_OF.get(str(record.args[0]), "logs"))
             return False
-        # The wrapper of the exporter has told it already.
-        return not text.startswith("Exception while exporting") and self._is_new(record, text)
+        return not text.startswith(_KNOWN_BETTER) and self._is_new(record, text)
 
     def _is_new(self, record: logging.LogRecord, text: str) -> bool:
         key = (record.name, text)

@@ -223,3 +223,15 @@ def test_every_loss_is_in_the_metrics_of_the_sdk(sink: Sink, collector: str, err
 def latest(sink: Sink, name: str) -> dict[str, float]:
     """Return the last value of the metric *name*, by its error."""
     return {point.attributes.get("error.type", ""): point.value for point in sink.metric(name)}
+
+
+def test_two_clients_with_one_metric_are_no_complaint(sink: Sink) -> None:
+    """Scopes keep them apart: both arrive, and nothing is said."""
+    ended = run(
+        "import httpx, requests\n"
+        f"for ask in (httpx.get, requests.get): ask({sink.url + '/nowhere'!r})\n",
+        OTEL_EXPORTER_OTLP_ENDPOINT=sink.url,
+    )
+    clients = {point.scope for point in sink.metric("http.client.request.duration")}
+    assert clients == {f"opentelemetry.instrumentation.{name}" for name in ("httpx", "requests")}
+    assert (ended.stderr, ended.returncode) == ("", 0)

@@ -109,6 +109,17 @@ class Stack:
             client.headers["Authorization"] = f"Bearer {answer.json()['token']}"
             yield client
 
+    def await_prometheus(self) -> None:
+        """Wait until Prometheus answers again; it reads its log first."""
+
+        def is_ready() -> bool:
+            try:
+                return httpx.get(f"{self.url('prometheus')}/-/ready", timeout=2).is_success
+            except httpx.TransportError:
+                return False
+
+        poll_until(is_ready, bool, "Prometheus", 60)
+
     @contextmanager
     def without(self, part: str) -> Iterator[None]:
         """Stop *part* for the length of the block."""

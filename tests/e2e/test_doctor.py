@@ -101,6 +101,7 @@ def test_a_prometheus_that_is_away_is_the_broken_hop(stack: Stack) -> None:
             *("--collector-metrics", f"{stack.url('otelcol')}/metrics"),
             OTEL_EXPORTER_OTLP_ENDPOINT=stack.url("otlp_http"),
         )
+    stack.await_prometheus()
 
     assert checks(told, "fail") == ["arrival.metrics"]
     (lost,) = [each for each in told["findings"] if each["check"] == "arrival.metrics"]

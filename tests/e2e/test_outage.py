@@ -3,20 +3,12 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 
 from e2e.running import Stack, poll_until
 from services_demo.traffic.order import FollowedOrder
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
-
-
-def _is_ready(stack: Stack) -> bool:
-    try:
-        return httpx.get(f"{stack.url('prometheus')}/-/ready", timeout=2).is_success
-    except httpx.TransportError:
-        return False
 
 
 def test_metrics_of_an_outage_arrive_afterwards(stack: Stack, busy: FollowedOrder) -> None:
@@ -28,7 +20,7 @@ def test_metrics_of_an_outage_arrive_afterwards(stack: Stack, busy: FollowedOrde
         # Past the next exports of the services and the Collector, with Prometheus still away.
         (moment,) = stack.rows("shop", "SELECT extract(epoch FROM now() + interval '5 s')")[0]
         stack.rows("shop", "SELECT pg_sleep(7)::text")
-    poll_until(lambda: _is_ready(stack), bool, "Prometheus", 60)
+    stack.await_prometheus()
 
     seen = poll_until(
         lambda: stack.query(f"sum(shop_orders_created_total @ {float(moment):.3f})"),

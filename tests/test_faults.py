@@ -46,7 +46,10 @@ def work(seconds):
 work(4)
 before = pages()
 times = work(6)
+from otel_setup._fork import waiting
+providers = handle._providers
 print(json.dumps({
+    "queued": max(waiting(providers.tracer_provider), waiting(providers.logger_provider)),
     "median": statistics.median(times),
     "p99": sorted(times)[int(len(times) * 0.99)],
     "longest": max(times),
@@ -87,7 +90,9 @@ def test_a_sick_collector_costs_the_application_nothing(
     # takes is no matter of a test: the machine has other things to do.
     assert sick["longest"] < 0.5
     assert sick["p99"] < 0.1
-    assert sick["grown"] < 16 * 2**20
+    # The SDK's queues hold 2048 spans or records each; pages that the allocator keeps come and go.
+    assert sick["queued"] <= 2048
+    assert sick["grown"] < 64 * 2**20
 
 
 #: Has each exporter raise whatever it is given.

@@ -88,3 +88,8 @@ def observe(
         model.Gauge: meter.create_observable_gauge,
     }[type(entry)]
     create(entry.name, [callback], entry.unit, entry.description)
+
+
+def is_deferred(provider: object) -> bool:
+    """Tell whether *provider* stands for one that is not set yet; no public way tells."""
+    return type(provider).__name__ in {"ProxyTracerProvider", "_ProxyMeterProvider"}

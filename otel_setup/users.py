@@ -20,7 +20,7 @@ from opentelemetry import metrics, trace
 from otel_setup._guard import quiet
 from otel_setup._tally import OTHER, Tally
 from otel_setup.catalogue.entries import http
-from otel_setup.instruments import Observations, observe
+from otel_setup.instruments import Observations, is_deferred, observe
 from otel_setup.settings import ConfigError, Settings
 
 _logger = logging.getLogger("otel_setup")
@@ -108,7 +108,7 @@ class Users:
         self._most = settings.users if settings and key else 0
         self.forget()
         # What is observed through a provider that is not there yet would be observed twice.
-        if type(meters).__name__ != "_ProxyMeterProvider":
+        if not is_deferred(meters):
             observe(http.USER_REQUESTS, self.read)
 
     def forget(self) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from opentelemetry import metrics
 
 from otel_setup.catalogue.entries import http
-from otel_setup.instruments import observe
+from otel_setup.instruments import is_deferred, observe
 
 if TYPE_CHECKING:
     from otel_setup.instrumentation.http.exchange import Exchange
@@ -77,11 +77,6 @@ def forget() -> None:
     _live.clear()
     _seen.clear()
     _cpu.clear()
-
-
-def is_deferred(provider: object) -> bool:
-    """Tell whether *provider* stands for one that is not set yet; no public way tells."""
-    return type(provider).__name__ in {"ProxyTracerProvider", "_ProxyMeterProvider"}
 
 
 def _read_live() -> Observations:

@@ -13,43 +13,24 @@ from collections.abc import Callable, Collection, Iterator
 from types import MethodType
 from typing import Any
 
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
-
-from otel_setup.instrumentation.http import counts
 from otel_setup.instrumentation.http.asgi import Receive, Scope, Send, serve
 from otel_setup.instrumentation.http.exchange import KEY
-from otel_setup.instrumentation.http.patching import Patches, Replacement
-from otel_setup.instrumentation.http.policy import Policy
+from otel_setup.instrumentation.http.framework import FrameworkInstrumentor
+from otel_setup.instrumentation.http.patching import Replacement
 from otel_setup.instrumentation.http.starlette import handled_route, shared
 
 _NATIVE = "fastapi.telemetry"
 
 
-class FastAPIInstrumentor(BaseInstrumentor):  # type: ignore[misc]
+class FastAPIInstrumentor(FrameworkInstrumentor):
     """Measures every FastAPI application; entry point ``otel_setup_fastapi``."""
 
-    _policy: Policy | None = None
+    framework = "fastapi"
+    also = (shared,)
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Name the library whose applications are measured."""
         return ("fastapi >= 0.100",)
-
-    def instrument(self, **kwargs: Any) -> None:
-        """Patch, once; a second call changes nothing."""
-        if not self.is_instrumented_by_opentelemetry:
-            super().instrument(**kwargs)
-
-    def _instrument(self, **_kwargs: Any) -> None:
-        self._policy = Policy.from_env("fastapi")
-        counts.publish()
-        self._patches = Patches(self._replacements)
-        shared.apply()
-        self._patches.apply()
-
-    def _uninstrument(self, **_kwargs: Any) -> None:
-        self._policy = None
-        self._patches.undo()
-        shared.undo()
 
     def _replacements(self) -> Iterator[Replacement]:
         from fastapi.applications import FastAPI  # noqa: PLC0415 - the program may not use it

@@ -13,39 +13,21 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from types import MethodType
 from typing import Any
 
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
-
 from otel_setup._guard import quiet
-from otel_setup.instrumentation.http import counts
 from otel_setup.instrumentation.http.exchange import current
-from otel_setup.instrumentation.http.patching import Patches, Replacement
-from otel_setup.instrumentation.http.policy import Policy
+from otel_setup.instrumentation.http.framework import FrameworkInstrumentor
+from otel_setup.instrumentation.http.patching import Replacement
 from otel_setup.instrumentation.http.wsgi import Environ, StartResponse, serve
 
 
-class FlaskInstrumentor(BaseInstrumentor):  # type: ignore[misc]
+class FlaskInstrumentor(FrameworkInstrumentor):
     """Measures every Flask application; entry point ``otel_setup_flask``."""
 
-    _policy: Policy | None = None
+    framework = "flask"
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Name the library whose applications are measured."""
         return ("flask >= 2.2",)
-
-    def instrument(self, **kwargs: Any) -> None:
-        """Patch, once; a second call changes nothing."""
-        if not self.is_instrumented_by_opentelemetry:
-            super().instrument(**kwargs)
-
-    def _instrument(self, **_kwargs: Any) -> None:
-        self._policy = Policy.from_env("flask")
-        counts.publish()
-        self._patches = Patches(self._replacements)
-        self._patches.apply()
-
-    def _uninstrument(self, **_kwargs: Any) -> None:
-        self._policy = None
-        self._patches.undo()
 
     def _replacements(self) -> Iterator[Replacement]:
         from flask.app import Flask  # noqa: PLC0415 - the program may not use it

@@ -11,7 +11,7 @@ from opentelemetry import metrics, trace
 
 from otel_setup.catalogue.entries import http
 from otel_setup.instrumentation.http import counts
-from otel_setup.instruments import instrument
+from otel_setup.instruments import instrument, is_deferred
 
 if TYPE_CHECKING:
     from otel_setup.instrumentation.http.exchange import Exchange
@@ -74,7 +74,7 @@ def measures() -> Measures | None:
 
 def _make(tracers: trace.TracerProvider, meters: metrics.MeterProvider) -> Measures | None:
     global _measures  # noqa: PLW0603 - the providers are global as well
-    if counts.is_deferred(tracers) and counts.is_deferred(meters):
+    if is_deferred(tracers) and is_deferred(meters):
         return None
     with _making:
         if _measures is None or _measures.tracers is not tracers or _measures.meters is not meters:

@@ -13,14 +13,11 @@ from collections.abc import Callable, Collection, Iterator
 from types import MethodType
 from typing import Any
 
-from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
-
-from otel_setup.instrumentation.http import counts
 from otel_setup.instrumentation.http.asgi import Receive, Scope, Send, serve
 from otel_setup.instrumentation.http.cpu import elsewhere, in_thread
 from otel_setup.instrumentation.http.exchange import KEY
+from otel_setup.instrumentation.http.framework import FrameworkInstrumentor
 from otel_setup.instrumentation.http.patching import Patches, Replacement
-from otel_setup.instrumentation.http.policy import Policy
 
 
 def handled_route(handle: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,31 +71,15 @@ def _shared() -> Iterator[Replacement]:
 shared = Patches(_shared)
 
 
-class StarletteInstrumentor(BaseInstrumentor):  # type: ignore[misc]
+class StarletteInstrumentor(FrameworkInstrumentor):
     """Measures every Starlette application; entry point ``otel_setup_starlette``."""
 
-    _policy: Policy | None = None
+    framework = "starlette"
+    also = (shared,)
 
     def instrumentation_dependencies(self) -> Collection[str]:
         """Name the library whose applications are measured."""
         return ("starlette >= 0.30",)
-
-    def instrument(self, **kwargs: Any) -> None:
-        """Patch, once; a second call changes nothing."""
-        if not self.is_instrumented_by_opentelemetry:
-            super().instrument(**kwargs)
-
-    def _instrument(self, **_kwargs: Any) -> None:
-        self._policy = Policy.from_env("starlette")
-        counts.publish()
-        self._patches = Patches(self._replacements)
-        shared.apply()
-        self._patches.apply()
-
-    def _uninstrument(self, **_kwargs: Any) -> None:
-        self._policy = None
-        self._patches.undo()
-        shared.undo()
 
     def _replacements(self) -> Iterator[Replacement]:
         from starlette.applications import Starlette  # noqa: PLC0415 - the program may not use it

@@ -24,7 +24,7 @@ APPS = {
 import os
 from fastapi import FastAPI
 app = FastAPI()
-@app.get("/work/{number}")
+@app.get("/job/{number}")
 def work(number: int):
     return os.getpid()
 @app.get("/healthz")
@@ -35,7 +35,7 @@ def healthz():
 import os
 from flask import Flask
 app = Flask(__name__)
-@app.get("/work/<int:number>")
+@app.get("/job/<int:number>")
 def work(number):
     return str(os.getpid())
 @app.get("/healthz")
@@ -91,7 +91,7 @@ def ask(server: Server, number: int) -> int:
     """Send one request, again while nobody listens; return the worker that answered."""
     for _ in range(TRIES):
         try:
-            return int(json.loads(server.get(f"/work/{number}")))
+            return int(json.loads(server.get(f"/job/{number}")))
         except urllib.error.HTTPError:
             raise
         except OSError:
@@ -122,7 +122,7 @@ def test_the_instances_together_count_every_request_once(
         server.end()
     latest: dict[str, float] = defaultdict(float)
     for point in sink.metric("http.server.request.duration"):
-        if point.attributes.get("http.route", "").startswith("/work"):
+        if point.attributes.get("http.route", "").startswith("/job"):
             key = point.resource["service.instance.id"]
             latest[key] = max(latest[key], point.value)
     assert sum(latest.values()) == REQUESTS

@@ -3,15 +3,9 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
-import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
@@ -25,6 +19,7 @@ from otel_setup._prometheus import PageReader
 from otel_setup._prometheus.exposition import Wanted
 from tests import built
 from tests.programs import free_port
+from tests.prometheus_server import Prometheus
 
 pytestmark = pytest.mark.stack
 
@@ -68,57 +63,6 @@ def record(meter: Meter, kind: str, name: str, unit: str) -> None:
     else:
         for value in (0.001, 3, 20_000):
             meter.create_histogram(name, unit).record(value, ATTRIBUTES)
-
-
-class Prometheus:
-    """A Prometheus of the test, which takes OTLP and scrapes one page."""
-
-    def __init__(self, folder: Path, page: int) -> None:
-        self.url = f"http://127.0.0.1:{free_port()}"
-        (folder / "prometheus.yml").write_text(
-            "global: {scrape_interval: 1s}\n"
-            "otlp: {promote_scope_metadata: true}\n"
-            "scrape_configs:\n"
-            "  - job_name: direct\n"
-            f"    static_configs: [{{targets: ['127.0.0.1:{page}']}}]\n"
-        )
-        self.log = folder / "log"
-        with self.log.open("w") as log:
-            self.process = self._start(folder, log)
-
-    def _start(self, folder: Path, log: IO[str]) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [
-                built.path("prometheus"),
-                f"--config.file={folder / 'prometheus.yml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address={self.url.removeprefix('http://')}",
-                "--web.enable-otlp-receiver",
-                "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-        )
-
-    def ask(self, path: str, **parameters: str) -> Any:
-        """Return the data that the API answers; None while it is not there."""
-        query = urllib.parse.urlencode(parameters)
-        try:
-            with urllib.request.urlopen(f"{self.url}/api/v1/{path}?{query}", timeout=5) as answer:  # noqa: S310 - our own
-                return json.load(answer)["data"]
-        except (urllib.error.URLError, ConnectionError):
-            return None
-
-    def wait_for(self, path: str, **parameters: str) -> Any:
-        """Return the first answer that is not empty."""
-        deadline = time.monotonic() + 40
-        while time.monotonic() < deadline:
-            data = self.ask(path, **parameters)
-            found = data.get("result") if isinstance(data, dict) else data
-            if found:
-                return found
-            time.sleep(0.2)
-        raise AssertionError(f"{path} {parameters} has no answer: {self.log.read_text()[-2000:]}")
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,12 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from e2e.running import Stack
-from otel_setup.doctor import answers
 from tests.programs import environment, free_port
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
@@ -106,22 +103,3 @@ def test_a_prometheus_that_is_away_is_the_broken_hop(stack: Stack) -> None:
     assert checks(told, "fail") == ["arrival.metrics"]
     (lost,) = [each for each in told["findings"] if each["check"] == "arrival.metrics"]
     assert f"Prometheus at {stack.url('prometheus')} does not answer" in lost["seen"]
-
-
-@pytest.mark.parametrize("late", [0, 6 * 3600])
-def test_the_words_with_which_prometheus_refuses_are_known(stack: Stack, late: int) -> None:
-    """Another value for a time that has one, and a time that is too long ago."""
-    now = time.time()
-
-    def send(seconds: float, value: float) -> httpx.Response:
-        point = {"timeUnixNano": str(int(seconds * 1e9)), "asDouble": value}
-        gauge = {"name": f"doctor.test.{late}", "unit": "{probe}", "gauge": {"dataPoints": [point]}}
-        scopes = {"resourceMetrics": [{"scopeMetrics": [{"metrics": [gauge]}]}]}
-        url = f"{stack.url('prometheus')}/api/v1/otlp/v1/metrics"
-        return httpx.post(url, json=scopes, timeout=10)
-
-    assert send(now, 1).status_code == 200
-    refusal = send(now - late, 2)
-
-    assert refusal.status_code == 400
-    assert answers.refused_by_prometheus(refusal.text)

@@ -110,7 +110,7 @@ class Renewal:
     def _exporters(self) -> Iterator[Any]:
         for processor in self._processors():
             yield innermost(getattr(processor, "_batch_processor", processor))
-        for reader in _readers(self._meters):
+        for reader in readers(self._meters):
             yield innermost(reader)
 
 
@@ -137,7 +137,8 @@ def innermost(holder: Any) -> Any:
             return holder
 
 
-def _readers(meters: MeterProvider | None) -> list[Any]:
+def readers(meters: MeterProvider | None) -> list[Any]:
+    """Return the readers of *meters*; the SDK has no public way to them."""
     consumer = getattr(meters, "_measurement_consumer", None)
     return list(getattr(consumer, "_reader_storages", ()))
 

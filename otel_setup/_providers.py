@@ -23,10 +23,11 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-from otel_setup import _exporters, _file, _limits
+from otel_setup import _exporters, _file, _limits, _urgent
+from otel_setup._births import Births
 from otel_setup._complaints import SIGNALS, Complaints, Throttle, address
 from otel_setup._ending import Ending, together
-from otel_setup._fork import Renewal, identified, waiting
+from otel_setup._fork import Renewal, identified, readers, waiting
 from otel_setup._logs import Left
 from otel_setup._redaction import Resources, redacted
 from otel_setup._status import status
@@ -53,6 +54,7 @@ class Providers:
         self._complaints = Complaints()
         self._throttle = Throttle(self._complaints)
         self._watched: list[Watched] = []
+        self._births: list[Births] = []
         self._redactor = Redactor(
             settings.secret_names,
             limit=int(settings.environment["OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"]),
@@ -68,6 +70,7 @@ class Providers:
         metrics.set_meter_provider(self.meter_provider)
         _logs.set_logger_provider(self.logger_provider)
         renewal.of(self.tracer_provider, self.meter_provider, self.logger_provider)
+        self._courier = _urgent.begin(self._push, self.tracer_provider.force_flush)
         self._ending = Ending(
             [
                 lambda _seconds: self.tracer_provider.shutdown(),
@@ -75,7 +78,7 @@ class Providers:
                 lambda _seconds: self.logger_provider.shutdown(),
             ],
             settings.exit_timeout,
-            before=self._complaints.end,
+            before=self._last,
             after=self._sum_up,
         )
         self._throttle.install()
@@ -130,13 +133,30 @@ class Providers:
         _exporters.equip(made)
         watched = Watched(made, signal, self._complaints, self._throttle)
         self._watched.append(watched)
+        if signal == "metrics":
+            births = Births(watched)
+            self._births.append(births)
+            return redacted(signal, births, self._redactor)
         return redacted(signal, watched, self._redactor)
+
+    def _push(self) -> bool:
+        """Export metrics now, and tell if they arrived; a page waits for its reader."""
+        for reader in readers(self.meter_provider):
+            if isinstance(reader, PeriodicExportingMetricReader):
+                reader.collect()
+        return all(births.arrived for births in self._births)
+
+    def _last(self) -> None:
+        self._courier.end()
+        self._complaints.end()
 
     def _forget(self) -> None:
         """What a parent was exporting when it forked is not its child's to lose."""
         self._complaints.forget()
         for watched in self._watched:
             watched.renew()
+        for births in self._births:
+            births.renew()
 
     def _sum_up(self, finished: Sequence[bool]) -> None:
         """Say what the end of the process lost."""

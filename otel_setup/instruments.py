@@ -15,18 +15,42 @@ from opentelemetry import metrics
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 
 from otel_setup._guard import quiet
+from otel_setup._urgent import hurry
 from otel_setup.catalogue import model
 
 if TYPE_CHECKING:
+    from opentelemetry.context import Context
     from opentelemetry.metrics import CallbackOptions, Observation
+    from opentelemetry.util.types import Attributes
 
 #: What a gauge's callback returns: values, each with its attributes.
 Observations = Iterable[tuple[float, Mapping[str, str]]]
 
-_SCOPE = "otel_setup"
+#: The name of the scope of all that is made here.
+SCOPE = "otel_setup"
 
 #: What was made so far: name → entry. Tests check what was recorded against it.
 ENTRIES: dict[str, model.Metric] = {}
+
+#: The names of those that count from 0 on, since they record here what happens.
+COUNTS: set[str] = set()
+
+#: The names of those whose totals were there before the process was.
+OLDER: set[str] = set()
+
+
+class _Urgent(metrics.Counter):
+    """A counter of what somebody must hear of at once."""
+
+    def __init__(self, counter: metrics.Counter) -> None:
+        self._counter = counter
+
+    def add(
+        self, amount: float, attributes: Attributes = None, context: Context | None = None
+    ) -> None:
+        self._counter.add(amount, attributes, context)
+        if amount > 0:  # a zero makes a series known and is no news
+            hurry()
 
 
 @overload
@@ -48,9 +72,12 @@ def instrument(
         TypeError: *entry* is a gauge, which is read through `observe`.
     """
     ENTRIES[entry.name] = entry
-    meter = metrics.get_meter(_SCOPE)
+    meter = metrics.get_meter(SCOPE)
+    if isinstance(entry, model.Counter | model.Histogram):
+        COUNTS.add(entry.name)
     if isinstance(entry, model.Counter):
-        return meter.create_counter(entry.name, entry.unit, entry.description)
+        counter = meter.create_counter(entry.name, entry.unit, entry.description)
+        return _Urgent(counter) if entry.urgent else counter
     if isinstance(entry, model.UpDownCounter):
         return meter.create_up_down_counter(entry.name, entry.unit, entry.description)
     if isinstance(entry, model.Histogram):
@@ -64,14 +91,18 @@ def instrument(
 
 
 def observe(
-    entry: model.Counter | model.UpDownCounter | model.Gauge, read: Callable[[], Observations]
+    entry: model.Counter | model.UpDownCounter | model.Gauge,
+    read: Callable[[], Observations],
+    *,
+    older: bool = False,
 ) -> None:
     """
     Have *read* called at every export for the current values of *entry*.
 
     *read* runs on the export thread: it may query a database but should answer within a
     second. What it raises is logged and leaves *entry* without a value for that export. A
-    counter that is observed reports its total so far.
+    counter that is observed reports its total so far; say *older* if that is older than the
+    process, such as one that a database keeps. Otherwise it is new whenever the process is.
     """
 
     def callback(_options: CallbackOptions) -> list[Observation]:
@@ -81,7 +112,10 @@ def observe(
         return []
 
     ENTRIES[entry.name] = entry
-    meter = metrics.get_meter(_SCOPE)
+    if isinstance(entry, model.Counter):
+        (OLDER if older else COUNTS).add(entry.name)
+        (COUNTS if older else OLDER).discard(entry.name)
+    meter = metrics.get_meter(SCOPE)
     create = {
         model.Counter: meter.create_observable_counter,
         model.UpDownCounter: meter.create_observable_up_down_counter,

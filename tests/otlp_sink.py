@@ -68,6 +68,8 @@ class Point:
     attributes: dict[str, Any]
     resource: dict[str, Any]
     value: float
+    #: Nanoseconds since 1970.
+    time: int
     sum: float = 0.0
     bounds: tuple[float, ...] = ()
     #: How many values each bucket has; one more than there are bounds.
@@ -109,7 +111,8 @@ class Sink:
         self.broken: list[str] = []
         #: Paths of the requests, in the order of their arrival.
         self.paths: list[str] = []
-        self._status = status
+        #: What it answers from now on.
+        self.status = status
         self._ended = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -150,12 +153,12 @@ class Sink:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                if sink._status is None:
+                if sink.status is None:
                     sink.paths.append(self.path)
                     sink._ended.wait()
                     return
                 sink._keep(self.path, body, self.client_address[1])
-                self.send_response(sink._status)
+                self.send_response(sink.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -249,6 +252,7 @@ def _points(request: Any) -> Iterable[Point]:
                         scope=scope.scope.name,
                         attributes=_attributes(point.attributes),
                         resource=resource,
+                        time=point.time_unix_nano,
                         **_numbers(point),
                     )
 

@@ -17,13 +17,27 @@ from tests.programs import free_port
 
 
 class Prometheus:
-    """A Prometheus of the test alone, which takes OTLP and scrapes the page at *page*, if any."""
+    """
+    A Prometheus of the test alone, which takes OTLP and scrapes the page at *page*, if any.
 
-    def __init__(self, folder: Path, page: int | None = None) -> None:
+    It evaluates *rules*, the text of a file of rules, every second, and is started with the
+    optional *features*.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        page: int | None = None,
+        rules: str = "",
+        features: tuple[str, ...] = ("exemplar-storage", "created-timestamp-zero-ingestion"),
+    ) -> None:
+        self._features = features
         self.url = f"http://127.0.0.1:{free_port()}"
         target = f"'127.0.0.1:{page}'" if page else ""
+        (folder / "rules.yml").write_text(rules)
         (folder / "prometheus.yml").write_text(
-            "global: {scrape_interval: 1s}\n"
+            "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
+            "rule_files: [rules.yml]\n"
             "otlp: {promote_scope_metadata: true}\n"
             "scrape_configs:\n"
             "  - job_name: direct\n"
@@ -41,7 +55,7 @@ class Prometheus:
                 f"--storage.tsdb.path={folder / 'data'}",
                 f"--web.listen-address={self.url.removeprefix('http://')}",
                 "--web.enable-otlp-receiver",
-                "--enable-feature=exemplar-storage,created-timestamp-zero-ingestion",
+                *(f"--enable-feature={each}" for each in self._features),
             ],
             stdout=subprocess.DEVNULL,
             stderr=log,

@@ -65,6 +65,7 @@ def test_every_address_is_read_from_a_file() -> None:
         *(({"severity": "critical", "team": team}, team) for team in TEAMS),
         *(({"severity": "warning", "team": team}, team) for team in TEAMS),
         ({"severity": "critical", "team": "unheard-of"}, "platform"),
+        *(({"severity": "critical", "urgency": "now", "team": team}, team) for team in TEAMS),
         ({"severity": "warning"}, "platform"),
         ({"severity": "unheard-of", "team": "shop"}, "platform"),
         ({"severity": "info", "team": "shop"}, "nobody"),
@@ -183,6 +184,32 @@ def test_a_critical_alert_is_told_at_once(alertmanager: Running) -> None:
     path, message = told
     assert (path, message["receiver"], message["status"]) == ("/alerts", "shop", "firing")
     assert message["commonLabels"] == labels
+
+
+@pytest.mark.stack
+def test_urgent_alerts_do_not_wait_for_each_other(alertmanager: Running) -> None:
+    """The failure of a second queue, told apart by a label only, is a message of its own."""
+    labels = {"alertname": "Fails", "severity": "critical", "team": "mes", "urgency": "now"}
+    told = []
+    for queue in ("first", "second", "third"):
+        alertmanager.fire({**labels, "queue": queue})
+        told.append(alertmanager.next(seconds=10))
+    assert [
+        each and (each[1]["receiver"], [alert["labels"]["queue"] for alert in each[1]["alerts"]])
+        for each in told
+    ] == [("mes", ["first"]), ("mes", ["second"]), ("mes", ["third"])]
+
+
+@pytest.mark.stack
+def test_an_urgent_alert_that_begins_again_is_told_again(alertmanager: Running) -> None:
+    """Its end is told, and then the next failure as soon as the first."""
+    labels = {"alertname": "Fails", "severity": "critical", "team": "mes", "urgency": "now"}
+    said = []
+    for ended in (False, True, False):
+        alertmanager.fire(labels, ended=ended)
+        told = alertmanager.next(seconds=10)
+        said.append(told and told[1]["status"])
+    assert said == ["firing", "resolved", "firing"]
 
 
 @pytest.mark.stack

@@ -87,7 +87,8 @@ class Asked:
     def point(self, **attributes: Any) -> Point:
         """Return the only point that has *attributes* among its own."""
         wanted = {name.replace("__", "."): value for name, value in attributes.items()}
-        (found,) = (p for p in self.points if wanted.items() <= p.attributes.items())
+        # Each count begins with zeros.
+        (found,) = (p for p in self.points if p.value and wanted.items() <= p.attributes.items())
         return found
 
 

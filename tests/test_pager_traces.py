@@ -67,11 +67,8 @@ def test_an_answer_that_is_none_is_said(prometheus: ThreadingHTTPServer, answer:
         traces.newest(f"http://127.0.0.1:{prometheus.server_port}", "up", 0.0, 10.0)
 
 
-def test_a_search_for_traces_holds_nobody_up(prometheus: ThreadingHTTPServer) -> None:
-    """Alertmanager is answered before Prometheus is, and the traces come after."""
-    found = "0123456789abcdef0123456789abcdef"
-    prometheus.answer = _exemplars((1.0, found))  # type: ignore[attr-defined]
-    prometheus.pause = 1.0  # type: ignore[attr-defined]
+@pytest.fixture(name="pager")
+def _pager(prometheus: ThreadingHTTPServer) -> Iterator[Client]:
     port = free_port()
     variables = {
         "PORT": str(port),
@@ -81,14 +78,47 @@ def test_a_search_for_traces_holds_nobody_up(prometheus: ThreadingHTTPServer) ->
     }
     with Server(COMMAND, **variables) as server:
         server.wait()
-        client = Client(port)
-        began = time.monotonic()
-        client.post("/alerts", webhook(alert(annotations={"exemplars": "up"})))
-        answered = time.monotonic() - began
-        deadline = began + 10
-        while time.monotonic() < deadline and not client.state()["notifications"][0]["traces"]:
-            time.sleep(0.05)
-        (seen,) = client.state()["notifications"]
+        yield Client(port)
 
+
+def _traces(pager: Client, wanted: int) -> list[list[str]]:
+    """Return the links to traces of the only notification, once there are so many."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        (seen,) = pager.state()["notifications"]
+        found: list[list[str]] = seen["links"]["traces"]
+        if len(found) >= wanted:
+            break
+        time.sleep(0.05)
+    return found
+
+
+def test_a_search_for_traces_holds_nobody_up(
+    prometheus: ThreadingHTTPServer, pager: Client
+) -> None:
+    """Alertmanager is answered before Prometheus is, and the traces come after."""
+    found = "0123456789abcdef0123456789abcdef"
+    prometheus.answer = _exemplars((1.0, found))  # type: ignore[attr-defined]
+    prometheus.pause = 1.0  # type: ignore[attr-defined]
+    began = time.monotonic()
+    pager.post("/alerts", webhook(alert(annotations={"exemplars": "up"})))
+    answered = time.monotonic() - began
+
+    assert _traces(pager, 1) == [[found, f"http://traces/{found}/page"]]
     assert answered < 0.9
-    assert seen["links"]["traces"] == [[found, f"http://traces/{found}/page"]]
+
+
+def test_what_goes_on_shows_its_newest_traces(
+    prometheus: ThreadingHTTPServer, pager: Client
+) -> None:
+    """An alert that is told again may have failed again, in another trace."""
+    first, second = "1" * 32, "2" * 32
+    told = webhook(alert(annotations={"exemplars": "up"}))
+    prometheus.answer = _exemplars((1.0, first))  # type: ignore[attr-defined]
+    pager.post("/alerts", told)
+    before = _traces(pager, 1)
+    prometheus.answer = _exemplars((1.0, first), (2.0, second))  # type: ignore[attr-defined]
+    pager.post("/alerts", told)
+
+    assert [trace for trace, _page in before] == [first]
+    assert [trace for trace, _page in _traces(pager, 2)] == [second, first]

@@ -99,6 +99,31 @@ def test_an_alert_that_fires_at_once_has_no_duration(lasts: str) -> None:
     assert "for" not in cold(lasts=lasts)
 
 
+def test_an_urgent_alert_is_evaluated_apart_and_often() -> None:
+    """It delays no other, and its label is there for the routes of Alertmanager."""
+    late = dataclasses.replace(sample.COLD, name="OvenIsCool")
+    now = dataclasses.replace(sample.COLD, lasts="0s", urgent=True)
+    page = rules.pages(with_oven(alerts=(late, now)))["prometheus/rules/oven.yml"]
+
+    urgent, others = yaml.safe_load(page)["groups"]
+
+    assert (urgent["name"], urgent["interval"]) == ("oven-urgent", "500ms")
+    assert [rule["alert"] for rule in urgent["rules"]] == ["OvenIsCold"]
+    assert urgent["rules"][0]["labels"]["urgency"] == "now"
+    assert (others["name"], "interval" in others) == ("oven", False)
+    assert "urgency" not in others["rules"][0]["labels"]
+
+
+def test_an_urgent_alert_cannot_wait() -> None:
+    """Evaluated twice a second and then held for minutes it would only be dear."""
+    with pytest.raises(ValueError, match="told at once cannot wait") as raised:
+        dataclasses.replace(sample.COLD, urgent=True, lasts="2m")
+    assert str(raised.value) == (
+        "alert 'OvenIsCold': urgent=True and lasts='2m': what is told at once cannot wait. "
+        "Expected lasts='0s'."
+    )
+
+
 def test_an_alert_may_keep_firing() -> None:
     """It is only written if it is given."""
     assert "keep_firing_for" not in cold()

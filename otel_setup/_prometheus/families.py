@@ -26,6 +26,7 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from prometheus_client.core import Metric as Family
 
+from otel_setup import instruments
 from otel_setup._prometheus import names
 from otel_setup._prometheus.series import Distribution, Exemplars, Number
 
@@ -136,6 +137,8 @@ class Translator:
                 yield point.attributes or {}, Distribution.of(point)
                 continue
             number = Number.of(point, adds=isinstance(metric.data, Sum))
+            if metric.name in instruments.OLDER:
+                number.start = 0  # it did not begin with this process
             if _kind(metric) == "counter" and not number.value >= 0:
                 self._complain(metric.name, f"is a counter and has the value {number.value:g}")
                 continue

@@ -50,6 +50,9 @@ class Alert:
     alerts of whose fault this one is only a consequence, ``inhibited_on`` the labels
     that must then be equal. ``exemplars`` is a selector (a template too) whose exemplars are
     traces of the fault. ``diagnosis`` says where to look, ``queries`` are to be pasted.
+    ``urgent`` alerts are told within seconds: Prometheus evaluates them apart from all others
+    and much more often, so their expressions must be cheap, and their label ``urgency`` is
+    ``now`` for the routes of Alertmanager.
 
     Raises:
         ValueError: a name, duration or text that breaks the rules; the message names the alert.
@@ -71,6 +74,7 @@ class Alert:
     dashboard: str = ""
     exemplars: str = ""
     keep_firing: str = ""
+    urgent: bool = False
     inhibited_by: tuple[str, ...] = ()
     inhibited_on: tuple[str, ...] = ()
 
@@ -94,6 +98,11 @@ class Alert:
             raise ValueError(f"{what}: its description does not show the value, {{{{ $value }}}}.")
         if not self.queries:
             raise ValueError(f"{what}: it has no query to paste. Give at least one.")
+        if self.urgent and not self.is_instant:
+            raise ValueError(
+                f"{what}: urgent=True and lasts={self.lasts!r}: what is told at once cannot wait. "
+                "Expected lasts='0s'."
+            )
 
     @property
     def is_instant(self) -> bool:

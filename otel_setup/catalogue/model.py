@@ -215,7 +215,13 @@ class Metric:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counter(Metric):
-    """A total that only grows, such as orders created."""
+    """
+    A total that only grows, such as orders created.
+
+    One that is ``urgent`` is exported as soon as it grows: somebody is told of it at once.
+    """
+
+    urgent: bool = False
 
     kind: ClassVar[str] = "counter"
 

@@ -27,7 +27,9 @@ CHECKS: Mapping[str, str] = {
 
 def expected_rules(catalogue: Catalogue) -> list[Mapping[str, Any]]:
     """Return all rules of *catalogue* as rule files hold them."""
-    return [rule for group in groups(catalogue).values() for rule in group["rules"]]
+    return [
+        rule for found in groups(catalogue).values() for group in found for rule in group["rules"]
+    ]
 
 
 def run(

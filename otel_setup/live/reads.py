@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from otel_setup.catalogue.boards import Query
 from otel_setup.catalogue.whole import Catalogue
 from otel_setup.live.findings import Finding, Level, some
-from otel_setup.live.known import Known, own_labels
+from otel_setup.live.known import BY_ITSELF, Known, own_labels
 from otel_setup.live.observe import Parsed, Seen
 from otel_setup.live.syntax import Flow, Matcher, Tree, selectors
 
@@ -62,7 +62,7 @@ def expressions(catalogue: Catalogue) -> Iterator[Read]:
 def of_tree(known: Known, read: Read, tree: Tree) -> Iterator[Finding]:
     """Yield what *read* asks for and the catalogue does not have."""
     for selector in dict.fromkeys(selectors(tree)):
-        if selector.name and selector.name not in known.metrics:
+        if selector.name and selector.name not in {*known.metrics, *BY_ITSELF}:
             yield _finding(
                 read,
                 f"reads {selector.name!r}, which is no entry",

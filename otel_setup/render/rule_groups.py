@@ -13,25 +13,41 @@ from otel_setup.render.promql import folded
 #: The component of the objectives.
 SLO = "slo"
 
+#: How often urgent alerts are evaluated. From a failure to its notification there are at most
+#: two seconds, and of those the export, the Collector and Prometheus take less than one.
+URGENT_INTERVAL = "500ms"
 
-def groups(catalogue: Catalogue) -> dict[str, dict[str, Any]]:
-    """Return the rule group of each component that has rules, as Prometheus reads it."""
-    made = {component.name: _group(catalogue, component) for component in catalogue.components}
+#: The label by which routes of Alertmanager know an urgent alert, and its value.
+URGENCY = ("urgency", "now")
+
+
+def groups(catalogue: Catalogue) -> dict[str, list[dict[str, Any]]]:
+    """
+    Return the rule groups of each component that has rules, as Prometheus reads them.
+
+    Urgent alerts have a group of their own: one that is evaluated often delays no other.
+    """
+    made = {component.name: _groups(catalogue, component) for component in catalogue.components}
     if catalogue.slos:
-        own = made.get(SLO, {"rules": []})
+        own = [rule for group in made.get(SLO, []) for rule in group["rules"]]
         computed = [_objective(rule) for each in catalogue.slos for rule in burning.rules(each)]
-        made[SLO] = {
-            "name": SLO,
-            "interval": f"{burning.EVERY}s",
-            "rules": [*computed, *own["rules"]],
-        }
-    return {name: group for name, group in made.items() if group["rules"]}
+        made[SLO] = [
+            {"name": SLO, "interval": f"{burning.EVERY}s", "rules": [*computed, *own]},
+        ]
+    return {name: found for name, found in made.items() if found}
 
 
-def _group(catalogue: Catalogue, component: Component) -> dict[str, Any]:
+def _groups(catalogue: Catalogue, component: Component) -> list[dict[str, Any]]:
     recordings = [_recording(each) for each in component.recordings]
-    alerts = [_alert(catalogue, component, each) for each in component.alerts]
-    return {"name": component.name, "rules": [*recordings, *alerts]}
+    urgent, others = (
+        [_alert(catalogue, component, each) for each in component.alerts if each.urgent is wanted]
+        for wanted in (True, False)
+    )
+    found = [
+        {"name": f"{component.name}-urgent", "interval": URGENT_INTERVAL, "rules": urgent},
+        {"name": component.name, "rules": [*recordings, *others]},
+    ]
+    return [group for group in found if group["rules"]]
 
 
 def _recording(recording: Recording) -> dict[str, Any]:
@@ -62,6 +78,7 @@ def labels(component: Component, alert: Alert) -> dict[str, str]:
         "severity": alert.severity,
         "team": component.owner,
         "component": component.name,
+        **(dict([URGENCY]) if alert.urgent else {}),
         **alert.labels,
     }
 

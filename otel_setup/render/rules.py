@@ -13,6 +13,6 @@ _HEADER = yaml_text.header()
 def pages(catalogue: Catalogue) -> dict[str, str]:
     """Return the rule files of *catalogue* by path: ``prometheus/rules/<component>.yml``."""
     return {
-        f"prometheus/rules/{name}.yml": f"{_HEADER}\n{yaml_text.dump({'groups': [group]})}"
-        for name, group in groups(catalogue).items()
+        f"prometheus/rules/{name}.yml": f"{_HEADER}\n{yaml_text.dump({'groups': found})}"
+        for name, found in groups(catalogue).items()
     }

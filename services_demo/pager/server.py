@@ -59,6 +59,8 @@ class Pager(ThreadingHTTPServer):
         now = time.time()
         for each in self.inbox.take(told, now):
             log.info("%s", _line(each))
+        for each in told:
+            # Also of what goes on: it may have failed once more, in another trace.
             self._finder.want(each)
 
     def beat(self, told: list[Notification]) -> bool:

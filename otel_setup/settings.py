@@ -203,6 +203,20 @@ VARIABLES: tuple[Variable, ...] = (
         "one user has one pseudonym. Without it users have no series of their own.",
     ),
     Variable(
+        name="OTEL_SETUP_MESSAGING_TRACES",
+        default="join",
+        parse=_values.one_of("join", "link"),
+        doc="join: a message goes on in the trace of its publisher. link: each begins a trace of "
+        "its own. A link leads to the publisher in any case.",
+    ),
+    Variable(
+        name="OTEL_SETUP_ROUTING_KEYS",
+        default=None,
+        doc="Patterns of routing keys whose values nobody can count, with commas, as of a topic "
+        "exchange (user.*.created, report.#): in labels a key is called by its pattern. Numbers "
+        "and UUIDs are {id} by themselves.",
+    ),
+    Variable(
         name="OTEL_SETUP_LOG_FORMAT",
         default="none",
         parse=_values.one_of("none", "text", "json"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -14,6 +15,9 @@ from opentelemetry.sdk.metrics.export import Metric
 
 from otel_setup import _guard, testing
 from tests.otlp_sink import Sink
+
+if TYPE_CHECKING:
+    from tests.broker import Broker
 
 # A busy machine is slow, not wrong: pytest-timeout is the limit.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -69,3 +73,24 @@ def sink() -> Iterator[Sink]:
     """A Collector that takes everything."""
     with Sink() as started:
         yield started
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A RabbitMQ node that the tests share; each has queues of its own."""
+    from tests.broker import Broker  # noqa: PLC0415 - it needs what only tests of the stack have
+
+    with Broker(tmp_path_factory.mktemp("broker")) as started:
+        yield started
+
+
+@pytest.fixture
+def instrumentation(
+    request: pytest.FixtureRequest,
+    otel: testing.Telemetry,  # noqa: ARG001 - what is patched in records there
+) -> Iterator[object]:
+    """The instrumentor that the test is given by name, at work until the test ends."""
+    from tests.amqp_gaps import instrumented  # noqa: PLC0415 - only some tests need it
+
+    with instrumented(request.param) as instrumentor:
+        yield instrumentor

@@ -20,6 +20,8 @@ LAYER = (
     "opentelemetry.instrumentation",
     "otel_setup.catalogue",
     "otel_setup._guard",
+    "otel_setup._urgent",
+    "otel_setup.context",
     "otel_setup.instruments",
     "otel_setup.settings",
     "otel_setup.users",
@@ -199,7 +201,7 @@ def test_the_companys_catalogue_needs_no_service(file: str) -> None:
     assert outside(file, "otel_setup.catalogue", "services_demo.catalogue") == []
 
 
-@pytest.mark.parametrize("part", [*SERVICES, "bus"])
+@pytest.mark.parametrize("part", [*SERVICES, "bus", "deadletters"])
 def test_a_part_takes_its_own_metrics_only(part: str) -> None:
     """What another service counts is not its business."""
     own = f"services_demo.catalogue.{part}"

@@ -18,7 +18,6 @@ from otel_setup.settings import VARIABLES, ConfigError, Settings
 _RECOMMENDED = {
     "boto3": "s3",
     "httpx": "http-client",
-    "pika": "rabbitmq",
     "psycopg": "postgres",
     "requests": "http-client",
     "sqlalchemy": "sqlalchemy",

@@ -22,6 +22,7 @@ ARGUMENTS: Mapping[str, Mapping[str, Any]] = {
 #: Entry point name → the module whose import triggers it. An instrumentation imports what it
 #: patches: a worker that only consumes messages would carry FastAPI, Flask and boto3 with it.
 TRIGGERS: Mapping[str, str] = {
+    "aio-pika": "aio_pika",
     "aiobotocore": "aiobotocore.client",
     "botocore": "botocore.client",
     "fastapi": "fastapi",
@@ -31,6 +32,8 @@ TRIGGERS: Mapping[str, str] = {
     "otel_setup_fastapi": "fastapi",
     "otel_setup_flask": "flask",
     "otel_setup_httpx": "httpx",
+    "otel_setup_aio_pika": "aio_pika",
+    "otel_setup_pika": "pika",
     "otel_setup_psycopg_pool": "psycopg_pool.base",
     "otel_setup_starlette": "starlette.applications",
     "pika": "pika",
@@ -43,9 +46,11 @@ TRIGGERS: Mapping[str, str] = {
 #: Upstream's entry point name → ours, which runs in its place. Upstream's runs where ours is
 #: named in ``OTEL_PYTHON_DISABLED_INSTRUMENTATIONS``; where upstream's is named, neither does.
 REPLACED: Mapping[str, str] = {
+    "aio-pika": "otel_setup_aio_pika",
     "fastapi": "otel_setup_fastapi",
     "flask": "otel_setup_flask",
     "logging": "otel_setup_logs",
+    "pika": "otel_setup_pika",
     "starlette": "otel_setup_starlette",
 }
 

@@ -20,6 +20,7 @@ from opentelemetry import context
 from otel_setup import instruments, users
 from otel_setup.instrumentation.http import measures
 from otel_setup.instrumentation.logs import EXPORT, STAMPS
+from otel_setup.instrumentation.messaging import state as messaging
 from otel_setup.testing._checks import problems
 from otel_setup.testing._clock import Clock
 from otel_setup.testing._recording import Recording
@@ -170,6 +171,7 @@ def _recording() -> Iterator[Telemetry]:
     try:
         with recording.fake_time(), switched_to(recording):
             measures.renew()
+            messaging.renew()
             users.renew()
             yield Telemetry(recording)
     finally:

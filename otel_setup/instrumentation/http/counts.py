@@ -13,10 +13,8 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from opentelemetry import metrics
-
 from otel_setup.catalogue.entries import http
-from otel_setup.instruments import is_deferred, observe
+from otel_setup.instrumentation.observing import Observing
 
 if TYPE_CHECKING:
     from otel_setup.instrumentation.http.exchange import Exchange
@@ -27,8 +25,6 @@ _live: set[Exchange] = set()
 _seen: dict[tuple[str, str], dict[str, str]] = {}
 _cpu: dict[tuple[str | None, str], int] = {}
 _adding = threading.Lock()
-#: Providers that read them; the API cannot take an observation back.
-_published: list[object] = []
 
 
 def enter(exchange: Exchange) -> None:
@@ -53,21 +49,13 @@ def spend(route: str | None, method: str, nanoseconds: int) -> None:
 
 def publish() -> None:
     """Have the counts read at every export of the present provider."""
-    # What was asked of the API before a provider came goes over to it by itself.
-    if any(map(is_deferred, _published)):
-        return
-    meters = metrics.get_meter_provider()
-    if not any(known is meters for known in _published):
-        _published.append(meters)
-        observe(http.ACTIVE_REQUESTS, _read_live)
-        observe(http.CPU_TIME, _read_cpu)
+    _OBSERVING.publish()
 
 
 def renew() -> None:
     """Begin anew with a recording of a test, which forgets what an earlier one observed."""
     forget()
-    meters = metrics.get_meter_provider()
-    _published[:] = [known for known in _published if known is not meters]
+    _OBSERVING.renew()
 
 
 def forget() -> None:
@@ -99,4 +87,5 @@ def _read_cpu() -> Observations:
     ]
 
 
+_OBSERVING = Observing(((http.ACTIVE_REQUESTS, _read_live), (http.CPU_TIME, _read_cpu)))
 os.register_at_fork(after_in_child=forget)

@@ -16,8 +16,8 @@ from typing import Any
 from otel_setup.instrumentation.http.asgi import Receive, Scope, Send, serve
 from otel_setup.instrumentation.http.exchange import KEY
 from otel_setup.instrumentation.http.framework import FrameworkInstrumentor
-from otel_setup.instrumentation.http.patching import Replacement
 from otel_setup.instrumentation.http.starlette import handled_route, shared
+from otel_setup.instrumentation.patching import Replacement
 
 _NATIVE = "fastapi.telemetry"
 

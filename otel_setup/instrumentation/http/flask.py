@@ -16,8 +16,8 @@ from typing import Any
 from otel_setup._guard import quiet
 from otel_setup.instrumentation.http.exchange import current
 from otel_setup.instrumentation.http.framework import FrameworkInstrumentor
-from otel_setup.instrumentation.http.patching import Replacement
 from otel_setup.instrumentation.http.wsgi import Environ, StartResponse, serve
+from otel_setup.instrumentation.patching import Replacement
 
 
 class FlaskInstrumentor(FrameworkInstrumentor):

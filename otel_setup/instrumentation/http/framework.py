@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from opentelemetry.instrumentation.instrumentor import BaseInstrumentor  # type: ignore[attr-defined]
 
 from otel_setup.instrumentation.http import counts
-from otel_setup.instrumentation.http.patching import Patches, Replacement
 from otel_setup.instrumentation.http.policy import Policy
+from otel_setup.instrumentation.patching import Patches, Replacement
 
 
 class FrameworkInstrumentor(BaseInstrumentor):  # type: ignore[misc]

@@ -17,7 +17,7 @@ from otel_setup.instrumentation.http.asgi import Receive, Scope, Send, serve
 from otel_setup.instrumentation.http.cpu import elsewhere, in_thread
 from otel_setup.instrumentation.http.exchange import KEY
 from otel_setup.instrumentation.http.framework import FrameworkInstrumentor
-from otel_setup.instrumentation.http.patching import Patches, Replacement
+from otel_setup.instrumentation.patching import Patches, Replacement
 
 
 def handled_route(handle: Callable[..., Any]) -> Callable[..., Any]:

@@ -179,7 +179,7 @@ def test_long_windows_add_up_what_was_recorded_before() -> None:
     assert RULES["slo:sli_error:increase1d"].expr.text == (
         'sum_over_time(slo:sli_error:increase5m{slo="tracing"}[1d]) / 10'
     )
-    assert groups(CATALOGUE)["slo"]["interval"] == f"{EVERY}s"
+    assert groups(CATALOGUE)["slo"][0]["interval"] == f"{EVERY}s"
     assert 5 * 60 / EVERY == 10
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -13,6 +14,9 @@ import yaml
 from services_demo.stack.layout import REPOSITORY, build_folder_from
 
 _CONFIG = REPOSITORY / "collector" / "config.yaml"
+#: What is read besides it where it is needed.
+_MORE = (_CONFIG.with_name("rabbitmq-management.yaml"),)
+_FILES = pytest.mark.parametrize("file", [_CONFIG, *_MORE], ids=lambda path: path.name)
 
 
 def _run(*command: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -61,27 +65,30 @@ def test_prometheus_and_alertmanager_accept_theirs() -> None:
     assert (prometheus.returncode, alertmanager.returncode) == (0, 0)
 
 
-def test_memory_limiter_is_first_in_every_pipeline() -> None:
+@_FILES
+def test_memory_limiter_is_first_in_every_pipeline(file: Path) -> None:
     """What it refuses is sent again; what is dropped behind another processor is lost."""
-    pipelines = yaml.safe_load(_CONFIG.read_text())["service"]["pipelines"]
+    pipelines = yaml.safe_load(file.read_text())["service"]["pipelines"]
 
     assert {name: p["processors"][0] for name, p in pipelines.items()} == dict.fromkeys(
         pipelines, "memory_limiter"
     )
 
 
-def test_no_batch_processor_stands_before_a_queue() -> None:
+@_FILES
+def test_no_batch_processor_stands_before_a_queue(file: Path) -> None:
     """Batches are made behind the persistent queues."""
-    config = yaml.safe_load(_CONFIG.read_text())
+    config = yaml.safe_load(file.read_text())
 
     assert [name for name in config["processors"] if name.startswith("batch")] == []
 
 
-def test_every_address_of_the_collector_is_a_variable() -> None:
+@_FILES
+def test_every_address_of_the_collector_is_a_variable(file: Path) -> None:
     """No port stands in the file but as a default."""
     lines = [
         line
-        for line in _CONFIG.read_text().splitlines()
+        for line in file.read_text().splitlines()
         if "127.0.0.1" in line and "${env:" not in line and not line.lstrip().startswith("#")
     ]
 
@@ -90,7 +97,8 @@ def test_every_address_of_the_collector_is_a_variable() -> None:
 
 def test_the_readme_of_the_collector_names_every_variable() -> None:
     """A variable that is not documented does not exist for whoever runs it."""
-    used = set(re.findall(r"\$\{env:(\w+)", _CONFIG.read_text()))
+    text = "".join(file.read_text() for file in (_CONFIG, *_MORE))
+    used = set(re.findall(r"\$\{env:(\w+)", text))
     readme = (_CONFIG.parent / "README.md").read_text()
     named = set(re.findall(r"`(OTELCOL_\w+)`", readme))
 

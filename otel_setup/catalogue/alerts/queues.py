@@ -26,6 +26,9 @@ DEAD_LETTERS = ".*(dead|dlq|dlx).*"
 #: So many waiting messages are a lag, if they become more.
 LAG = 100
 
+#: Fewer are one too, if they are work for so many seconds.
+_FEW, _LONG_SECONDS = 10, 10 * 60
+
 _NOT_DEAD = {"queue": f"!~{DEAD_LETTERS}"}
 _BY = "sum by (queue, vhost)"
 _LEGEND = "{{queue}}"
@@ -92,20 +95,30 @@ _DRAINS = (
     "{{ else }}Nothing is acknowledged at present.{{ end }}"
 )
 
+
+def _grows() -> Expr:
+    waiting = of_queues(READY, **_NOT_DEAD)
+    # Where one message takes minutes, most minutes have no pace.
+    times = written(f"min_over_time({DRAIN_TIME.name}[3m])", DRAIN_TIME.unit, DRAIN_TIME)
+    slow = (waiting >= _FEW).and_on(times > _LONG_SECONDS, *BY_QUEUE)
+    more = written(f"{_BY} (deriv({READY.name}[5m])) > 0", "{message}/s", READY)
+    return (waiting > LAG).or_(slow).and_on(more, *BY_QUEUE)
+
+
 GROWS = Alert(
     name="QueueGrows",
-    expr=(of_queues(READY, **_NOT_DEAD) > LAG).and_on(
-        written(f"{_BY} (deriv({READY.name}[5m])) > 0", "{message}/s", READY), *BY_QUEUE
-    ),
+    expr=_grows(),
     lasts="2m",
     severity="warning",
     summary=f"A lag builds up in {_QUEUE}.",
     description=f"{{{{ $value }}}} messages wait in {_QUEUE}, and they become more. {_DRAINS}",
     meaning=Text(
-        f"More than {LAG} messages wait in a queue, and for two minutes they have been becoming "
-        "more. A large queue that shrinks does not alert.",
-        f"В очереди ждёт больше {LAG} сообщений, и уже две минуты их становится больше. Большая "
-        "очередь, которая убывает, алерта не вызывает.",
+        f"More than {LAG} messages wait in a queue, or at least {_FEW} that take longer than "
+        f"{_LONG_SECONDS // 60} minutes at the present pace, and for two minutes they have been "
+        "becoming more. A large queue that shrinks does not alert.",
+        f"В очереди ждёт больше {LAG} сообщений либо не меньше {_FEW}, но при нынешнем темпе их "
+        f"разбирать дольше {_LONG_SECONDS // 60} минут, и уже две минуты их становится больше. "
+        "Большая очередь, которая убывает, алерта не вызывает.",
     ),
     impact=Text(
         "Everything that goes through the queue comes late, by the time in the description.",
@@ -167,12 +180,12 @@ STUCK = Alert(
     diagnosis=Text(
         "Does the worker use CPU? If so, it works on something too large: find it in the traces. "
         "If not, it waits: for a lock in the database, for a storage, or it was stopped. "
-        "`py-spy dump --pid` shows where a Python process stands. Are messages refused? Then "
-        "MessagesDeadLettered fires too, or the redeliveries rise.",
+        "`py-spy dump --pid` shows where a Python process stands. Are messages refused? Then dead "
+        "letters come, or the redeliveries rise.",
         "Расходует ли обработчик процессор? Если да, он занят чем-то слишком большим: ищите в "
         "трассах. Если нет, он ждёт: блокировку в базе, хранилище, или его остановили. Где стоит "
         "процесс Python, покажет `py-spy dump --pid`. Может быть, он отвергает сообщения? Тогда "
-        "горит и MessagesDeadLettered или растут повторные выдачи.",
+        "прибывают погибшие или растут повторные выдачи.",
     ),
     queries=(
         *_OVERVIEW,

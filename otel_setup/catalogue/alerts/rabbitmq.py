@@ -36,8 +36,9 @@ JOB = "rabbitmq"
 #: From these shares of a limit on somebody should look.
 MEMORY_SHARE, DISK_SHARE = 0.85, 0.5
 
-#: So many connections in five minutes are no deploy any more.
-CLOSED = 10
+#: So many connections in ten minutes are no deploy any more, if it goes on. One client that loses
+#: its only connection every two minutes is enough.
+CLOSED = 4
 
 _BY = ["instance"]
 
@@ -321,18 +322,18 @@ NOWHERE = Alert(
 
 FLAP = Alert(
     name="ConnectionsFlap",
-    expr=(increase(CONNECTIONS_CLOSED, by=_BY, over="5m") > CLOSED).and_on(
-        increase(CONNECTIONS_CLOSED, by=_BY, over="1m") > 0, "instance"
+    expr=(increase(CONNECTIONS_CLOSED, by=_BY, over="10m") > CLOSED).and_on(
+        increase(CONNECTIONS_CLOSED, by=_BY, over="3m") > 0, "instance"
     ),
-    lasts="3m",
+    lasts="5m",
     severity="warning",
     summary="Connections to RabbitMQ keep breaking.",
     description='{{ printf "%.0f" $value }} connections to {{ $labels.instance }} ended in the '
-    "last 5 minutes, and it goes on.",
+    "last 10 minutes, and it goes on.",
     meaning=Text(
-        f"More than {CLOSED} connections ended in five minutes, and it has gone on for three "
+        f"More than {CLOSED} connections ended in ten minutes, and it has gone on for five "
         "minutes. A deploy closes many at once and is over.",
-        f"За пять минут закрылось больше {CLOSED} соединений, и это длится уже три минуты. При "
+        f"За десять минут закрылось больше {CLOSED} соединений, и это длится уже пять минут. При "
         "выкатке они закрываются разом, и всё.",
     ),
     impact=Text(

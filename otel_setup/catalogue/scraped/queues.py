@@ -5,6 +5,7 @@ RabbitMQ queue by queue, with equal names for every version of the broker.
 RabbitMQ 3 counts what happens to a queue by the channel through which it happened, RabbitMQ 4
 by the queue. Rules record both under one name; panels and alerts read only that. While a
 broker gives both, the count by the queue is taken: it does not vanish with a channel.
+collector/rabbitmq-management.yaml gives what the management API tells the names of RabbitMQ 4.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ _WHY_PUBLISHED = Text(
 
 _NO_ALERT_REDELIVERED = Text(
     "Retries are normal. A message that fails for good is dead-lettered, and that alerts.",
-    "Повторы нормальны. О сообщении, которое не прошло совсем, сообщит MessagesDeadLettered.",
+    "Повторы нормальны. Сообщение, которое не прошло совсем, погибает, и об этом есть алерт.",
 )
 _NO_ALERT_PUBLISHED = Text(
     "How much is normal depends on the business, so alerts about too few orders stand there.",
@@ -204,13 +205,12 @@ def _rate(*counters: Counter) -> str:
     return " + ".join(f"{_BY} (rate({counter.name}[1m]))" for counter in counters)
 
 
-def _either(queue: tuple[Counter, ...], channel: tuple[Counter, ...]) -> Expr:
-    """Return the rate of the counters by queue, of those by channel where there are none."""
+def _either(*choices: tuple[Counter, ...]) -> Expr:
+    """Return the rate of the first of *choices* whose counters a queue has, all together."""
     text = " or ".join(
-        f"({_rate(*counters)})" if len(counters) > 1 else _rate(*counters)
-        for counters in (queue, channel)
+        f"({_rate(*counters)})" if len(counters) > 1 else _rate(*counters) for counters in choices
     )
-    return written(text, "{message}/s", *queue, *channel)
+    return written(text, "{message}/s", *(each for counters in choices for each in counters))
 
 
 MESSAGES_PUBLISHED = Recording(
@@ -246,8 +246,11 @@ MESSAGES_DELIVERED = Recording(
     why=_WHY_DELIVERED,
     attributes=_QUEUE,
     method=Method.RATE,
+    # The management API tells only of consumers that acknowledge.
     expr=_either(
-        (DELIVERED_QUEUE, DELIVERED_AUTO_QUEUE), (DELIVERED_CHANNEL, DELIVERED_AUTO_CHANNEL)
+        (DELIVERED_QUEUE, DELIVERED_AUTO_QUEUE),
+        (DELIVERED_QUEUE,),
+        (DELIVERED_CHANNEL, DELIVERED_AUTO_CHANNEL),
     ),
 )
 
@@ -293,9 +296,6 @@ DRAIN_TIME = Recording(
     method=Method.SATURATION,
     expr=written(f"{_BY} ({READY.name}) / ({MESSAGES_ACKED.name} > 0)", "s", READY, MESSAGES_ACKED),
     rare=Text("Absent while nothing is acknowledged.", "Отсутствует, пока ничего не подтверждают."),
-    no_alert=Text(
-        "QueueGrows says it in its description.", "Его называет описание алерта QueueGrows."
-    ),
 )
 
 METRICS = (

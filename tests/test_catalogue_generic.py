@@ -17,10 +17,13 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 
 from otel_setup._limits import views
 from otel_setup.catalogue import (
+    client_panels,
     database,
     host,
     http,
     http_client,
+    message_panels,
+    messaging,
     postgresql,
     process,
     sdk,
@@ -34,8 +37,9 @@ from tests.otlp_sink import Sink
 from tests.programs import run
 
 COLLECTOR = Path(__file__).parents[1] / "collector" / "config.yaml"
-SERVICES = (http, http_client, process, database, sdk)
+SERVICES = (http, http_client, messaging, process, database, sdk)
 MODULES = (*SERVICES, postgresql, host)
+PANELS = (*MODULES, message_panels, client_panels)
 COMPONENTS = (*services.COMPONENTS, postgresql.COMPONENT, host.COMPONENT)
 METRICS = [metric for component in COMPONENTS for metric in component.metrics]
 ALERTS = [alert for component in COMPONENTS for alert in component.alerts]
@@ -98,7 +102,7 @@ def panel(module: ModuleType, name: str, **choices: Any) -> Panel:
     return function(*("~.+" for _ in wants), **choices)
 
 
-EVERY_PANEL = [(module, name) for module in MODULES for name in panel_functions(module)]
+EVERY_PANEL = [(module, name) for module in PANELS for name in panel_functions(module)]
 
 
 def board(slug: str, module: ModuleType) -> Dashboard:
@@ -130,7 +134,7 @@ def dropped() -> Iterator[re.Pattern[str]]:
 def test_services_need_no_entry_of_their_own() -> None:
     """Who has only services names them in one line: every metric has its panel and alert."""
     mine = Catalogue(title="Mine", components=services.components(), dashboards=services.DASHBOARDS)
-    assert len(mine.metrics) == 29
+    assert len(mine.metrics) == 51
 
 
 def test_all_generic_parts_make_a_catalogue() -> None:
@@ -146,7 +150,7 @@ def test_services_that_serve_their_metrics_name_the_scrape_job() -> None:
         dashboards=services.DASHBOARDS,
         scrapes=(Scrape(job="mine", says="My own services."),),
     )
-    assert [(each.scraped, each.owner) for each in mine.components] == [(("mine",), "shop")] * 5
+    assert [(each.scraped, each.owner) for each in mine.components] == [(("mine",), "shop")] * 6
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda each: each.__name__.rsplit(".", 1)[-1])
@@ -230,9 +234,9 @@ def test_a_histogram_of_upstream_has_the_bounds_of_its_entry(entry: Histogram) -
     """A bound that nobody measures would make an objective that is never met."""
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False, views=views())
-    # Instrumentations of HTTP advise bounds for durations; the others advise none.
-    advised = {"http.server.request.duration", "http.client.request.duration"}
-    advice = list(entry.buckets) if entry.name in advised else None
+    # Instrumentations of HTTP, and ours of messages, advise bounds for durations; others none.
+    advised = ("http.server.request.duration", "http.client.request.duration", "messaging.")
+    advice = list(entry.buckets) if entry.name.startswith(advised) else None
     provider.get_meter("upstream").create_histogram(
         entry.name, entry.unit, explicit_bucket_boundaries_advisory=advice
     ).record(1)

@@ -28,8 +28,9 @@ PAGES = [
     *(
         f"docs/{name}.md"
         for name in (
-            *("architecture", "configuration-file", "doctor", "in-production", "logs"),
-            *("running", "settings", "testing"),
+            *("architecture", "configuration-file", "dead-letters", "doctor", "in-production"),
+            "logs",
+            *("rabbitmq", "running", "settings", "testing"),
         )
     ),
     *(f"docs/add-a-{name}.md" for name in ("metric", "service")),

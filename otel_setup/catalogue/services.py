@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Any service at a glance: two dashboards with the variable ``job``, and the components they show.
+Any service at a glance: three dashboards with the variable ``job``, and the components they show.
 
 They need nothing but `otel_setup` in the services::
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from otel_setup.catalogue import database, http, http_client, process, sdk, users
+from otel_setup.catalogue import database, http, http_client, messaging, process, sdk, users
 from otel_setup.catalogue.boards import Dashboard, Section, Variable
 from otel_setup.catalogue.model import Text
 from otel_setup.catalogue.whole import Component
@@ -38,16 +38,19 @@ def components(
     dashboard: str = "services",
     callers: str = "callers",
     scraped: tuple[str, ...] = (),
+    messages: Component | None = None,
 ) -> tuple[Component, ...]:
     """
-    Return the components of services: HTTP, calls, processes, database clients, and the SDK.
+    Return the components of services: HTTP, calls, messages, processes, database clients, the SDK.
 
     An alert of one that is only the consequence of another's is held back by it. Alerts lead to
     *dashboard*, those about users and calls to *callers*. *scraped* names the jobs that Prometheus
-    scrapes, if services serve /metrics themselves.
+    scrapes, if services serve /metrics themselves. *messages* is what `messaging.component` makes
+    of your choices, instead of what it makes without any.
     """
     parts = (http, http_client, process, database, sdk)
     made = [each.component(owner=owner, dashboard=dashboard, scraped=scraped) for each in parts]
+    made.insert(2, messages or messaging.component(owner=owner, scraped=scraped))
     return tuple(_linked(_elsewhere(each, callers)) for each in made)
 
 
@@ -152,4 +155,4 @@ CALLERS = Dashboard(
     variables=(Variable(name="job", label="job", metric=process.CPU_TIME),),
 )
 
-DASHBOARDS = (DASHBOARD, CALLERS)
+DASHBOARDS = (DASHBOARD, CALLERS, messaging.DASHBOARD)

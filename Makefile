@@ -33,6 +33,10 @@ logs: ## Show the last log lines of every part; NAME=shop-api for one, FOLLOW=1 
 status: ## Show which parts run, since when, and their memory.
 	@$(PYTHON) -m services_demo.stack status
 
+.PHONY: dead-letters
+dead-letters: ## List the messages that no service could handle; DO="replay --queue mes.orders" sends them again.
+	@$(PYTHON) -m services_demo.stack dead-letters $(or $(DO),list)
+
 .PHONY: check
 check: install ## Lint, types, import rules and unit tests: seconds.
 	@$(VENV)/bin/ruff format --check --quiet .

@@ -13,12 +13,14 @@ import pytest
 from otel_setup.catalogue.model import Label, Metric, Text
 from services_demo import messages
 from services_demo.bus.topology import BINDINGS
-from services_demo.catalogue import bus, crm, mes, shop
+from services_demo.catalogue import bus, crm, deadletters, mes, shop
 from services_demo.catalogue.company import CATALOGUE
 from services_demo.crm.notifications import TEMPLATES
 from services_demo.mes.states import State
 from services_demo.messages import Material, OrderState
 from services_demo.shop import models
+from services_demo.stack import layout
+from services_demo.stack.company import programs
 
 #: The questions that the company asked, by system.
 ASKED = {
@@ -29,7 +31,7 @@ ASKED = {
     *(f"P{number}" for number in range(1, 5)),
     *("D1", "C1", "N1"),
 }
-OWN = (shop, mes, crm, bus)
+OWN = (shop, mes, crm, bus, deadletters)
 PANELS = [(dashboard, panel) for dashboard in CATALOGUE.dashboards for panel in dashboard.panels]
 
 
@@ -172,6 +174,7 @@ def values(states: type[StrEnum]) -> set[str]:
         (bus.EVENT_DELAY, "event", set(messages._BY_KEY)),
         (bus.EVENT_DELAY, "messaging.destination.name", set(BINDINGS)),
         (bus.EVENT_FAILURES, "event", {*messages._BY_KEY, bus.UNKNOWN}),
+        (deadletters.KEPT, "messaging.destination.name", {*BINDINGS, deadletters.UNKNOWN}),
     ],
 )
 def test_a_closed_set_is_what_the_code_knows(
@@ -179,3 +182,13 @@ def test_a_closed_set_is_what_the_code_knows(
 ) -> None:
     """The catalogue needs none of the services, so it repeats their words, and none is wrong."""
     assert set(label(metric, key).values) == known
+
+
+def test_a_worker_that_stopped_is_told_by_its_queue_alone() -> None:
+    """The alert about the queue names the worker, and holds back the one about its silence."""
+    silent, unconsumed = (CATALOGUE.alerts[n] for n in ("ServiceSilent", "QueueHasNoConsumers"))
+    assert (silent.inhibited_by, silent.inhibited_on) == ((unconsumed.name,), ("job",))
+    assert unconsumed.labels["job"] == '{{ reReplaceAll "[.].*" "-worker" $labels.queue }}'
+    assert {re.sub("[.].*", "-worker", queue) for queue in bus.QUEUES} == {
+        program.name for program in programs(layout.new({})) if program.name.endswith("-worker")
+    }

@@ -154,7 +154,7 @@ def test_an_outage_and_its_end_are_told_through_the_programs_own_logging() -> No
         )
         assert started.stdout is not None
         assert started.stdout.readline() == "sick\n"
-        sink._status = 200
+        sink.status = 200
         _, said = started.communicate("go on\n", timeout=60)
     assert started.returncode == 0
     assert "hunter2" not in said

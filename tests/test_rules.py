@@ -20,25 +20,29 @@ import rule_cases
 from otel_setup.render import rule_groups, rules
 from services_demo.catalogue.company import CATALOGUE
 
-GROUPS = rule_groups.groups(CATALOGUE)
-FILES = rule_cases.files(GROUPS)
-
 Rule = dict[str, Any]
+#: The rules of each component, whatever groups they are in.
+RULES: dict[str, list[Rule]] = {
+    component: [rule for group in groups for rule in group["rules"]]
+    for component, groups in rule_groups.groups(CATALOGUE).items()
+}
+FILES = rule_cases.files(RULES)
+
 #: What promtool is started with: see `rule_cases.failed`.
 Runs = list[tuple[str, rule_cases.CaseFile, list[Rule], list[rule_cases.Case]]]
 
 
 def alerts(component: str) -> list[Rule]:
     """Return the alert rules of *component*."""
-    return [rule for rule in GROUPS[component]["rules"] if "alert" in rule]
+    return [rule for rule in RULES[component] if "alert" in rule]
 
 
 def recorded(component: str) -> set[str]:
     """Return the names of what *component* records."""
-    return {rule["record"] for rule in GROUPS[component]["rules"] if "record" in rule}
+    return {rule["record"] for rule in RULES[component] if "record" in rule}
 
 
-@pytest.mark.parametrize("component", GROUPS)
+@pytest.mark.parametrize("component", RULES)
 def test_every_alert_has_its_cases(component: str) -> None:
     """It fires to the second; just below it is silent; a restart and a gap do not fool it."""
     assert [
@@ -48,7 +52,7 @@ def test_every_alert_has_its_cases(component: str) -> None:
     ] == []
 
 
-@pytest.mark.parametrize("component", GROUPS)
+@pytest.mark.parametrize("component", RULES)
 def test_every_recording_has_a_case(component: str) -> None:
     """Its value is compared with one that was worked out by hand."""
     tried = {
@@ -61,7 +65,7 @@ def test_every_recording_has_a_case(component: str) -> None:
     assert tried == recorded(component)
 
 
-@pytest.mark.parametrize("component", GROUPS)
+@pytest.mark.parametrize("component", RULES)
 def test_every_case_belongs_to_a_rule(component: str) -> None:
     """A case of a rule that is gone goes too, and names are not given twice."""
     known = {alert["alert"] for alert in alerts(component)} | recorded(component)
@@ -72,7 +76,7 @@ def test_every_case_belongs_to_a_rule(component: str) -> None:
 
 def test_every_file_of_cases_belongs_to_a_component() -> None:
     """And each tries the rules of its own component."""
-    assert set(FILES) == set(GROUPS)
+    assert set(FILES) == set(RULES)
     assert [
         file.name
         for component, files in FILES.items()
@@ -85,7 +89,7 @@ def test_labels_that_are_compared_are_there() -> None:
     """An alert that lacks a label which its cause has would never be held back."""
     seen = {
         alert["alert"]: rule_cases.labels(alert["alert"], FILES[component])
-        for component in GROUPS
+        for component in RULES
         for alert in alerts(component)
     }
     assert [
@@ -109,11 +113,11 @@ def test_prometheus_accepts_every_rule() -> None:
     files = sorted(rule_cases.RULES.glob("*.yml"))
     found = built.run("promtool", "check", "rules", "--lint=all", "--lint-fatal", *files)
     assert (found.returncode, found.stderr) == (0, "")
-    assert found.stdout.count("SUCCESS") == len(files) == len(GROUPS)
+    assert found.stdout.count("SUCCESS") == len(files) == len(RULES)
 
 
 @pytest.mark.stack
-@pytest.mark.parametrize("component", GROUPS)
+@pytest.mark.parametrize("component", RULES)
 def test_every_case_holds(component: str) -> None:
     """With the rules as they are."""
     for file in FILES[component]:
@@ -144,7 +148,7 @@ def always(expr: str) -> str:
 def read_by(expr: str, component: str) -> list[Rule]:
     """Return the recordings of *component* that *expr* reads, in their order."""
     found: list[Rule] = []
-    for rule in reversed(GROUPS[component]["rules"]):
+    for rule in reversed(RULES[component]):
         reading = " ".join([expr, *(each["expr"] for each in found)])
         if "record" in rule and rule["record"] in reading:
             found.insert(0, rule)
@@ -160,7 +164,7 @@ def unnoticed(changes: dict[str, Rule], kind: str) -> list[str]:
             [*read_by(rule["expr"], component), {**rule, **changes[rule["alert"]]}],
             file.cases(f"{rule['alert']}: {kind}"),
         )
-        for component in GROUPS
+        for component in RULES
         for rule in alerts(component)
         for file in FILES[component]
         if rule["alert"] in changes
@@ -182,7 +186,7 @@ def all_failed(runs: Runs) -> set[str]:
 
 def every_alert() -> dict[str, Rule]:
     """Return the rules of all alerts by their names."""
-    return {rule["alert"]: rule for component in GROUPS for rule in alerts(component)}
+    return {rule["alert"]: rule for component in RULES for rule in alerts(component)}
 
 
 @pytest.mark.stack
@@ -225,12 +229,12 @@ def test_a_broken_recording_is_noticed() -> None:
             [{**rule, "expr": f"({rule['expr']}) * 2 + 1"} for rule in read_by(name, component)],
             file.cases(f"{name}: "),
         )
-        for component in GROUPS
+        for component in RULES
         for name in sorted(recorded(component))
         for file in FILES[component]
     ]
     failed = all_failed(runs)
-    every = set[str]().union(*map(recorded, GROUPS))
+    every = set[str]().union(*map(recorded, RULES))
     assert [
         record
         for record in sorted(every)

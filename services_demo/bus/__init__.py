@@ -11,8 +11,20 @@ from services_demo.bus.consumer import Consumer
 from services_demo.bus.failures import NotYet, Refuse
 from services_demo.bus.outbox import put
 from services_demo.bus.relay import Relay
+from services_demo.bus.subscription import Subscription, patiently
 from services_demo.bus.supervisor import run_parts
 from services_demo.bus.telemetry import seconds_since
 from services_demo.bus.wakeup import Wakeup
 
-__all__ = ["Consumer", "NotYet", "Refuse", "Relay", "Wakeup", "put", "run_parts", "seconds_since"]
+__all__ = [
+    "Consumer",
+    "NotYet",
+    "Refuse",
+    "Relay",
+    "Subscription",
+    "Wakeup",
+    "patiently",
+    "put",
+    "run_parts",
+    "seconds_since",
+]

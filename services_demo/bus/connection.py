@@ -10,6 +10,8 @@ import pika
 from pika.adapters.blocking_connection import BlockingConnection
 from pika.exceptions import AMQPError, UnroutableError
 
+from services_demo.bus.decoding import survive_unreadable_headers
+
 log = logging.getLogger(__name__)
 
 #: What a broker that is down, restarting, blocked or unable to take a message raises.
@@ -18,6 +20,7 @@ BrokerGone = (AMQPError, UnroutableError, OSError)
 
 def connect(url: str, name: str) -> BlockingConnection:
     """Connect as *name*, which the broker's pages show."""
+    survive_unreadable_headers()
     parameters = pika.URLParameters(url)
     parameters.heartbeat = 10
     # pika waits for ever by default when the broker blocks publishers (memory or disk alarm).

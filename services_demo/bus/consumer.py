@@ -8,13 +8,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from opentelemetry import trace
-from pika.exceptions import ConsumerCancelled
 
 from services_demo import messages
-from services_demo.bus.connection import BrokerGone, Outage, connect
+from services_demo.bus.connection import BrokerGone
 from services_demo.bus.failures import NotYet, Refuse
+from services_demo.bus.subscription import Subscription, patiently
 from services_demo.bus.telemetry import event_failed, event_handled, expect_events
-from services_demo.bus.topology import declare
 from services_demo.database import Connection, Unavailable
 
 if TYPE_CHECKING:
@@ -54,25 +53,9 @@ class Consumer:
         """Consume until *stop*; the message in hand is finished first."""
         self._stop = stop
         expect_events(self._queue)
-        outage = Outage(f"{self.name}: broker")
-        while not stop.is_set():
-            try:
-                self._consume_while_connected(outage)
-            except BrokerGone as error:
-                stop.wait(outage.failed(error))
-
-    def _consume_while_connected(self, outage: Outage) -> None:
-        with connect(self._broker_url, self.name) as connection:
-            channel = connection.channel()
-            declare(channel)
-            channel.basic_qos(prefetch_count=_PREFETCH)
-            channel.basic_consume(self._queue, self._on_message)
-            outage.over()
-            while not self._stop.is_set():
-                connection.process_data_events(time_limit=0.2)
-                if not (channel.is_open and channel.consumer_tags):
-                    # The queue or channel is gone: the process would be alive but deaf.
-                    raise ConsumerCancelled(f"the broker cancelled the consumer of {self._queue}")
+        Subscription(
+            self._queue, self.name, self._broker_url, self._on_message, prefetch=_PREFETCH
+        ).run(stop)
 
     def _on_message(
         self,
@@ -106,23 +89,20 @@ class Consumer:
 
     def _apply(self, channel: BlockingChannel, message: messages.Message) -> bool:
         """Handle *message* unless it was before; return False if told to stop meanwhile."""
-        outage = Outage(f"{self.name}: database")
-        while True:
-            try:
-                with self._pool.connection() as database:
-                    is_new = _is_new(database, message)
-                    if is_new:
-                        self._handle(database, message)
-            except Unavailable as error:
-                pause = outage.failed(error)
-                if self._stop.is_set():
-                    return False
-                channel.connection.sleep(pause)  # keeps the heartbeat alive
-            else:
-                outage.over()
+
+        def work() -> bool:
+            with self._pool.connection() as database:
+                is_new = _is_new(database, message)
                 if is_new:
-                    event_handled(self._queue, message)
-                return True
+                    self._handle(database, message)
+                return is_new
+
+        is_new = patiently(
+            work, channel, self._stop, what=f"{self.name}: database", until=Unavailable
+        )
+        if is_new:
+            event_handled(self._queue, message)
+        return is_new is not None
 
     def _log_failure(self, what: str, properties: pika.BasicProperties, error: Exception) -> None:
         span = trace.get_current_span()

@@ -19,8 +19,10 @@ from otel_setup.catalogue.model import (
     Method,
     Source,
     Text,
+    prometheus_label,
 )
 from otel_setup.catalogue.promql import Expr, increase, latest, quantile, selector
+from otel_setup.catalogue.urgent import untold
 from otel_setup.catalogue.whole import Component
 
 #: Every event that the services send each other, by its routing key.
@@ -120,31 +122,32 @@ EVENT_FAILURES = Counter(
     attributes=_OF_FAILURES,
     method=Method.ERRORS,
     rows=("Q8",),
+    urgent=True,
 )
 
+_FAILURE = ("job", "messaging.destination.name", "event", "outcome", "error.type")
 _TEAM_OF_QUEUE = '{{ reReplaceAll "[.].*" "" $labels.messaging_destination_name }}'
 
 EVENT_HANDLING_FAILS = Alert(
     name="EventHandlingFails",
     # NotYet is how events that overtook each other wait for their turn.
-    expr=increase(
-        EVENT_FAILURES,
-        by=["messaging.destination.name", "event", "outcome", "error.type"],
-        where={"error.type": "!NotYet"},
-        over="5m",
-    )
-    > 0,
+    expr=untold(EVENT_FAILURES, "EventHandlingFails", by=_FAILURE, where={"error.type": "!NotYet"}),
     lasts="0s",
+    urgent=True,
     severity="critical",
-    summary="An event {{ $labels.event }} of queue {{ $labels.messaging_destination_name }} "
-    "could not be handled.",
-    description='Failed attempts in 5 minutes: {{ $value | printf "%.0f" }} '
+    summary="{{ $labels.job }} could not handle an event {{ $labels.event }} of queue "
+    "{{ $labels.messaging_destination_name }}.",
+    description='Failed attempts: {{ $value | printf "%.0f" }} '
     "({{ $labels.error_type }}, {{ $labels.outcome }}).",
     meaning=Text(
-        "A service got an event and could not take it over. Refused events are in the queue "
-        "orders.dead already; retried ones follow after five failed attempts.",
-        "Сервис получил событие и не смог его обработать. Отклонённые события (refused) уже лежат "
-        "в очереди orders.dead, остальные окажутся там после пяти неудачных попыток.",
+        "A service got an event and could not take it over. Refused events are dead "
+        "letters already; retried ones follow after five failed attempts. Tells within "
+        "seconds and ends a minute after the last failure; while it goes on, it tells again with "
+        "the number of the last minute.",
+        "Сервис получил событие и не смог его обработать. Отклонённые события (refused) уже "
+        "лежат среди «мёртвых писем», остальные окажутся там после пяти неудачных попыток. Алерт "
+        "приходит за секунды и гаснет через минуту после последней ошибки; пока ошибки "
+        "продолжаются, он повторяется с их числом за последнюю минуту.",
     ),
     impact=Text(
         "That order stands still in the service that owns the queue: no price, no notification, "
@@ -171,20 +174,20 @@ EVENT_HANDLING_FAILS = Alert(
         ),
     ),
     mitigation=Text(
-        "Mend the cause, by rolling back if a deployment brought it. Then move the messages from "
-        "orders.dead back to their queue; handling one twice has no second effect.",
-        "Устраните причину; если её принесла выкатка — откатите. Затем переложите сообщения из "
-        "orders.dead в исходную очередь: повторная обработка ничего не испортит.",
+        "Mend the cause, by rolling back if a deployment brought it. Then "
+        "`python -m services_demo.deadletters replay --queue QUEUE` sends the dead letters back to "
+        "their queue; handling one twice has no second effect.",
+        "Устраните причину; если её принесла выкатка — откатите. Затем "
+        "`python -m services_demo.deadletters replay --queue ОЧЕРЕДЬ` вернёт «мёртвые письма» в "
+        "исходную очередь: повторная обработка ничего не испортит.",
     ),
     labels={"team": _TEAM_OF_QUEUE},
     rows=("Q8",),
     dashboard="rabbitmq",
     exemplars=selector(
         EVENT_FAILURES,
-        {
-            "messaging.destination.name": "{{ $labels.messaging_destination_name }}",
-            "event": "{{ $labels.event }}",
-        },
+        # All of them: a trace of another failure would mislead.
+        {label: f"{{{{ $labels.{prometheus_label(label)} }}}}" for label in _FAILURE},
     ),
 )
 
@@ -235,7 +238,8 @@ EVENTS_DELAYED = Alert(
         "Поднимите потребителя, если он не работает. Если работает и загружен — запустите второй: "
         "каждое событие обрабатывается один раз при любом числе потребителей.",
     ),
-    labels={"team": _TEAM_OF_QUEUE},
+    # The alert about the wait in the queue alone finds its cause by the queue.
+    labels={"team": _TEAM_OF_QUEUE, "queue": "{{ $labels.messaging_destination_name }}"},
     rows=("Q9",),
     dashboard="rabbitmq",
     exemplars=selector(

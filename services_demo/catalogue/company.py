@@ -10,6 +10,7 @@ from otel_setup.catalogue import (
     alertmanager,
     collector,
     host,
+    messaging,
     postgresql,
     programs,
     prometheus,
@@ -20,7 +21,7 @@ from otel_setup.catalogue import (
 )
 from otel_setup.catalogue.model import Text
 from otel_setup.catalogue.whole import Catalogue, Component, Scrape
-from services_demo.catalogue import bus, crm, mes, shop
+from services_demo.catalogue import bus, crm, deadletters, mes, shop, told_once
 from services_demo.catalogue.dashboards import DASHBOARDS
 from services_demo.catalogue.questions import QUESTIONS
 from services_demo.catalogue.slos import SLOS
@@ -29,11 +30,6 @@ _DIRECT = scraping.DIRECT.job
 
 #: Services are called <team>-<part>, so whoever wrote a service is told about it.
 _TEAM_OF_JOB = '{{ reReplaceAll "-.*" "" $labels.job }}'
-
-
-def _also_scraped(component: Component) -> Component:
-    """Say that a service which serves /metrics itself has these metrics too."""
-    return replace(component, scraped=(*component.scraped, _DIRECT))
 
 
 def _told_to_its_team(component: Component) -> Component:
@@ -56,26 +52,42 @@ def _explained(component: Component, causes: Mapping[str, tuple[str, ...]]) -> C
 #: A server that is away is told once, not by each of its clients.
 _OF_SERVICES = {
     "DatabaseQueriesFail": ("PostgresSilent",),
+    # What waits long is handled late, and that is what customers feel.
+    "MessagesWaitLong": ("EventsDelayed",),
     "ServiceLosesSpans": ("CollectorDown",),
 }
+
+_MESSAGES = messaging.component(
+    scraped=(_DIRECT,),
+    beside_broker=True,
+    without={
+        "MessageProcessingFails": Text(
+            "EventHandlingFails counts what fails, and knows which retries are expected.",
+            "Ошибки считает EventHandlingFails: он знает, какие повторы ожидаемы.",
+        )
+    },
+)
 
 CATALOGUE = Catalogue(
     title=Text("Jewellery maker", "Ювелирная мастерская"),
     components=(
         shop.COMPONENT,
         mes.COMPONENT,
-        _also_scraped(crm.COMPONENT),
-        _also_scraped(bus.COMPONENT),
+        crm.COMPONENT,
+        bus.COMPONENT,
+        deadletters.COMPONENT,
         *(
             _told_to_its_team(_explained(each, _OF_SERVICES))
-            for each in services.components(scraped=(_DIRECT,))
+            for each in services.components(scraped=(_DIRECT,), messages=_MESSAGES)
         ),
-        # The service that refuses an event names it; the broker only counts it afterwards.
-        _explained(rabbitmq.COMPONENT, {"MessagesDeadLettered": ("EventHandlingFails",)}),
+        # Services say which of them loses its connections, and why.
+        _explained(
+            told_once.broker(rabbitmq.COMPONENT), {"ConnectionsFlap": ("ClientsLoseConnections",)}
+        ),
         # The Collector asks it: without the Collector nobody knows.
         _explained(postgresql.COMPONENT, {"PostgresSilent": ("CollectorDown",)}),
         host.component(dashboard="crm-hosts"),
-        collector.COMPONENT,
+        told_once.silence(collector.COMPONENT),
         scraping.COMPONENT,
         prometheus.COMPONENT,
         alertmanager.COMPONENT,

@@ -16,6 +16,7 @@ from otel_setup.catalogue import (
     database,
     host,
     http,
+    messaging,
     postgresql,
     process,
     programs,
@@ -26,11 +27,17 @@ from otel_setup.catalogue import (
     slo,
     users,
 )
-from otel_setup.catalogue.boards import Dashboard, Section
+from otel_setup.catalogue.boards import Dashboard, Panel, Section
 from otel_setup.catalogue.model import Text
 from services_demo.catalogue import mes, panels, shop
 
 _APIS = "~(shop|mes|crm)-api"
+
+
+def _used(panel: Panel) -> Panel:
+    """Return *panel* as one that may not be empty: our services do what it shows."""
+    return replace(panel, may_be_empty="")
+
 
 OVERVIEW = Dashboard(
     slug="overview",
@@ -54,7 +61,7 @@ OVERVIEW = Dashboard(
             panels=(
                 panels.stuck(leads_to="rabbitmq"),
                 rabbitmq.depth(leads_to="rabbitmq"),
-                rabbitmq.dead_letters(leads_to="rabbitmq"),
+                panels.letters_left(leads_to="dead-letters"),
                 panels.orders_by_state(leads_to="mes"),
             ),
         ),
@@ -108,18 +115,55 @@ RABBITMQ = Dashboard(
             title=Text("Errors: what fails, and is it lost?", "Ошибки: что падает и теряется?"),
             panels=(
                 panels.event_failures(rows=("Q8",)),
+                messaging.failing(rows=("Q8",), leads_to="messaging"),
                 rabbitmq.dead_lettered(rows=("Q11",)),
-                rabbitmq.dead_letters(rows=("Q11",)),
-                rabbitmq.redelivered(),
+                panels.letters_waiting(rows=("Q11",), leads_to="dead-letters"),
             ),
         ),
         Section(
             title=Text("Duration: how late are they?", "Длительность: насколько опаздывают?"),
             panels=(
+                _used(messaging.waits(rows=("Q9",), leads_to="messaging")),
+                _used(messaging.processing(rows=("Q7",), leads_to="messaging")),
                 panels.event_delay(),
-                panels.outboxes(rows=("Q1",)),
-                rabbitmq.unroutable(),
-                rabbitmq.alarms(leads_to="broker"),
+                panels.outboxes(rows=("Q1",), leads_to="broker"),
+            ),
+        ),
+    ),
+)
+
+DEAD_LETTERS = Dashboard(
+    slug="dead-letters",
+    title=Text("Dead letters", "«Мёртвые письма»"),
+    asks=Text(
+        "What could not be handled, and does anybody look after it?",
+        "Что не удалось обработать и занимается ли этим кто-нибудь?",
+    ),
+    sections=(
+        Section(
+            title=Text("What died?", "Что погибло?"),
+            panels=(
+                panels.letters_kept(rows=("Q11",), leads_to="rabbitmq"),
+                panels.event_failures(leads_to="rabbitmq"),
+                replace(
+                    rabbitmq.dead_letters(leads_to="broker"),
+                    title=Text("Not taken from the queue yet", "Ещё не взято из очереди"),
+                    why=Text(
+                        "The CRM's worker takes each at once; they wait here while it or its "
+                        "database is away.",
+                        "Воркер CRM забирает письма сразу; здесь они ждут, пока нет его или "
+                        "его базы.",
+                    ),
+                ),
+            ),
+        ),
+        Section(
+            title=Text("What is left to do?", "Что осталось сделать?"),
+            panels=(
+                panels.letters_left(rows=("Q11",)),
+                panels.letters_waiting(),
+                panels.letters_age(rows=("Q11",)),
+                panels.letters_handled(rows=("Q11",)),
             ),
         ),
     ),
@@ -145,11 +189,24 @@ BROKER = Dashboard(
         Section(
             title=Text("Do connections hold?", "Держатся ли соединения?"),
             panels=(
-                rabbitmq.connections(),
-                rabbitmq.churn(),
+                rabbitmq.connections(rows=("Q10",)),
+                rabbitmq.churn(rows=("Q10",)),
                 rabbitmq.channels_closed(),
                 rabbitmq.logins_failed(),
             ),
+        ),
+        Section(
+            title=Text("And as the services see them?", "А что видят сервисы?"),
+            panels=(
+                _used(messaging.connected(rows=("Q10",), leads_to="messaging")),
+                _used(messaging.opened(rows=("Q10",), leads_to="messaging")),
+                _used(messaging.closed(rows=("Q10",), leads_to="messaging")),
+                _used(messaging.blocked(leads_to="messaging")),
+            ),
+        ),
+        Section(
+            title=Text("Does it give to nobody, or twice?", "Отдаёт ли он в никуда или дважды?"),
+            panels=(rabbitmq.unroutable(), rabbitmq.redelivered()),
         ),
         Section(
             title=Text("Does its host have enough?", "Хватает ли ресурсов узлу?"),
@@ -548,6 +605,7 @@ DASHBOARDS = (
     SHOP,
     MES,
     RABBITMQ,
+    DEAD_LETTERS,
     BROKER,
     S3,
     DATABASES,

@@ -88,10 +88,6 @@ _QUEUES = (
             "How long does one message take, apart from its wait?",
             "Сколько занимает обработка одного сообщения без учёта ожидания?",
         ),
-        missing=Text(
-            "A duration of processing by queue, from an instrumented client of the broker.",
-            "Длительность обработки по очередям из инструментированного клиента брокера.",
-        ),
     ),
     Question(
         id="Q8",
@@ -102,10 +98,10 @@ _QUEUES = (
             "Частота ошибок при обработке сообщений, с мгновенным оповещением",
         ),
         answers=Text(
-            "Which event failed, why, and on which trace? The services count it themselves; the "
-            "instrumented client will count it for any consumer.",
-            "Какое событие не обработано, почему и в какой трассе? Сейчас считают сами сервисы; "
-            "инструментированный клиент посчитает для любого потребителя.",
+            "Which event failed, why, and on which trace? The services count events that they "
+            "know, the instrumented client counts the messages of any consumer.",
+            "Какое событие не обработано, почему и в какой трассе? Сервисы считают известные им "
+            "события, инструментированный клиент — сообщения любого потребителя.",
         ),
     ),
     Question(
@@ -117,12 +113,6 @@ _QUEUES = (
             "Задержка между публикацией и обработкой сообщений",
         ),
         answers=Text("How long do orders wait in the queue?", "Сколько заказы ждут в очереди?"),
-        missing=Text(
-            "The time in the queue alone, from an instrumented client of the broker. From what "
-            "happened until it is handled, the outbox included, is shown.",
-            "Чистое время в очереди из инструментированного клиента брокера. Время от события до "
-            "его обработки, вместе с outbox, уже показано.",
-        ),
     ),
     Question(
         id="Q10",
@@ -133,12 +123,6 @@ _QUEUES = (
             "Ошибки подключения, обрывы и активные соединения",
         ),
         answers=Text("Is the network flapping, or the broker?", "Сбоит сеть или брокер?"),
-        missing=Text(
-            "Connections that never reach the broker: only an instrumented client can count them. "
-            "What the broker sees open and close is shown.",
-            "Подключения, не дошедшие до брокера: их посчитает только инструментированный клиент. "
-            "Соединения, которые видит брокер, уже показаны.",
-        ),
     ),
     Question(
         id="Q11",
@@ -149,10 +133,10 @@ _QUEUES = (
             "Сообщения, попавшие в dead-letter-exchange",
         ),
         answers=Text(
-            "How many died, why, and is any of them lost? The broker counts them by reason; by "
-            "queue, the services count what they refuse.",
-            "Сколько «умерло», почему и не потеряно ли что-то? Брокер считает их по причинам, "
-            "отказы по очередям считают сами сервисы.",
+            "How many died, where and why, is any of them lost, and does anybody look after the "
+            "rest?",
+            "Сколько «умерло», где и почему, не потеряно ли что-то и разбирает ли кто-нибудь "
+            "остальное?",
         ),
     ),
 )

@@ -451,10 +451,11 @@ ORDERS_STUCK_UNPRICED = Alert(
     ),
     diagnosis=Text(
         "Follow the order: is it in the Shop's outbox, in the queue mes.orders, among the queued "
-        "price calculations, in the outbox of the MES, in the queue shop.orders, or in "
-        "orders.dead?",
+        "price calculations, in the outbox of the MES, in the queue shop.orders, or among the "
+        "dead letters (`python -m services_demo.deadletters list`)?",
         "Проследите заказ: он в outbox Магазина, в очереди mes.orders, в очереди расчёта цен, "
-        "в outbox MES, в очереди shop.orders или в orders.dead?",
+        "в outbox MES, в очереди shop.orders или среди «мёртвых писем» "
+        "(`python -m services_demo.deadletters list`)?",
     ),
     queries=(
         Query(latest(SHOP_UNPRICED_AGE, fold="max"), "oldest"),
@@ -462,9 +463,9 @@ ORDERS_STUCK_UNPRICED = Alert(
     ),
     mitigation=Text(
         "Mend the place where it stands. An operator can ask for the price anew "
-        "(POST /price-calculations); dead events are moved back to their queue.",
+        "(POST /price-calculations); a dead letter is replayed.",
         "Почините место, где он стоит. Оператор может запросить расчёт заново "
-        "(POST /price-calculations); «мёртвые» события переложите в исходную очередь.",
+        "(POST /price-calculations); «мёртвое письмо» отправьте снова (replay).",
     ),
     dashboard="overview",
     inhibited_by=(

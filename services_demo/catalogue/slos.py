@@ -69,6 +69,8 @@ EVENTS = Slo(
         "While an event travels, the services disagree about the order.",
         "Пока событие в пути, сервисы по-разному видят один и тот же заказ.",
     ),
+    # Not of the time in the queue (messaging.rabbitmq.queue.duration): an event that its sender
+    # keeps, or its receiver does not get done, is as late for the customer as one that queues.
     bad=_late(bus.EVENT_DELAY, bus.IN_TIME_SECONDS),
     total=increase(bus.EVENT_DELAY),
     owner="platform",

@@ -40,3 +40,41 @@ CREATE TABLE IF NOT EXISTS inbox (
     message_id uuid PRIMARY KEY,
     received_at timestamptz NOT NULL DEFAULT now()
 );
+
+-- Messages that no service could handle; services_demo.deadletters writes and reads it.
+CREATE TABLE IF NOT EXISTS dead_letter (
+    dead_letter_id bigserial PRIMARY KEY,
+    fingerprint bytea UNIQUE,  -- of one death; a message without an id has none
+    message_id text NOT NULL,
+    event text NOT NULL,
+    queue text NOT NULL,  -- where it died; empty if nobody says
+    reason text NOT NULL,
+    exchange text NOT NULL,
+    routing_key text NOT NULL,
+    deaths integer NOT NULL,
+    first_died_at timestamptz,
+    last_died_at timestamptz,
+    replays integer NOT NULL,  -- how often it had been replayed when it died
+    properties jsonb NOT NULL,
+    headers jsonb NOT NULL,
+    trace_context jsonb NOT NULL,
+    trace_id text NOT NULL,
+    body bytea NOT NULL,
+    kept_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    state text NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'replayed', 'dropped')),
+    handled_at timestamptz,
+    because text  -- why it was dropped
+);
+CREATE INDEX IF NOT EXISTS dead_letter_waiting ON dead_letter (queue, reason)
+    WHERE state = 'waiting';
+CREATE INDEX IF NOT EXISTS dead_letter_trace ON dead_letter (trace_id);
+
+-- How many were kept, replayed and dropped in all. A sum over rows would fall when old ones are
+-- deleted, and a counter never falls.
+CREATE TABLE IF NOT EXISTS dead_letter_count (
+    queue text NOT NULL,
+    reason text NOT NULL,
+    action text NOT NULL,
+    letters bigint NOT NULL,
+    PRIMARY KEY (queue, reason, action)
+);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command line of the stack: ``python -m services_demo.stack demo|up|down|status|logs``."""
+"""The command line of the stack: ``python -m services_demo.stack demo|up|down|…``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 
-from services_demo.stack import demo, launch, layout, status
+from services_demo.stack import company, demo, launch, layout, status
 from services_demo.stack.errors import StackError
 from services_demo.stack.say import say
 
@@ -42,6 +42,9 @@ def _arguments() -> argparse.Namespace:
     logs.add_argument("name", nargs="?", help="one part only")
     logs.add_argument("--follow", action="store_true", help="go on as lines come")
     logs.set_defaults(run=_logs)
+    letters = commands.add_parser("dead-letters", help="list, show, replay or drop dead letters")
+    letters.add_argument("words", nargs=argparse.REMAINDER, help="such as: list --json")
+    letters.set_defaults(run=_dead_letters)
     return parser.parse_args()
 
 
@@ -68,6 +71,14 @@ def _logs(given: argparse.Namespace) -> int:
         raise StackError(f"no log {given.name!r} in {folder}. There are: {known}.")
     tail = ["tail", "-n", "20", *(["-F"] if given.follow else []), *map(str, files)]
     return subprocess.run(tail, check=False).returncode
+
+
+def _dead_letters(given: argparse.Namespace) -> int:
+    place = layout.saved(os.environ)
+    if place is None:
+        raise StackError("nothing runs, so there are no dead letters. Start it with `make demo`.")
+    command, environment = company.dead_letters(place, given.words)
+    return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from services_demo.stack import probes
@@ -72,7 +72,7 @@ def programs(layout: Layout) -> list[Program]:
         _api(
             layout,
             "crm",
-            "CRM API (FastAPI, 1 process)",
+            "CRM API (FastAPI, 1 process); serves /metrics itself",
             (
                 "uvicorn", "services_demo.crm.api:app",
                 "--host", "127.0.0.1",
@@ -80,16 +80,23 @@ def programs(layout: Layout) -> list[Program]:
                 "--no-access-log",
                 *_RESET,
             ),
-        ),
-        # One process, so it can show the direct way: its own /metrics, no push.
-        _worker(
-            layout,
-            "crm",
-            "CRM worker: tells customers; serves /metrics itself",
+            # One process, so it can show the direct way: its own /metrics, no push. It handles no
+            # events: who waits for a scrape cannot be told of a failure at once.
             OTEL_METRICS_EXPORTER="prometheus",
-            OTEL_EXPORTER_PROMETHEUS_PORT=str(layout.port("crm_worker")),
+            OTEL_EXPORTER_PROMETHEUS_PORT=str(layout.port("crm_metrics")),
         ),
+        _worker(layout, "crm", "CRM worker: tells customers, keeps dead letters"),
     ]  # fmt: skip
+
+
+def dead_letters(layout: Layout, words: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the command that does with dead letters what *words* say, and its environment."""
+    environment = {
+        **_environment(layout, "crm", "crm-dead-letters"),
+        # It ends at once: who sends metrics and stops is taken for a service that died.
+        "OTEL_METRICS_EXPORTER": "none",
+    }
+    return _launch("python", "-m", "services_demo.deadletters", *words), environment
 
 
 def traffic(layout: Layout, environ: Mapping[str, str]) -> Program:

@@ -132,7 +132,7 @@ Pages
   Alertmanager  {place.url("alertmanager")}
   Shop API      {place.url("shop")}/docs
   CRM API       {place.url("crm")}/docs
-  metrics       pull {place.url("otelcol_pull")}/metrics   direct {place.url("crm_worker")}/metrics
+  metrics       pull {place.url("otelcol_pull")}/metrics   direct {place.url("crm_metrics")}/metrics
 Memory of the whole stack: {status.all_memory(place):.0f} MiB
 """
 

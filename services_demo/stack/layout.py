@@ -24,7 +24,7 @@ PORTS: Mapping[str, int] = {
     "shop": 8001,
     "mes": 8002,
     "crm": 8003,
-    "crm_worker": 9464,
+    "crm_metrics": 9464,
     "otlp_grpc": 4317,
     "otlp_http": 4318,
     "otelcol": 8888,

@@ -87,7 +87,7 @@ def _prometheus(layout: Layout) -> None:
     }.items():
         group = {"targets": [layout.address(port)]}
         (targets / f"{job}.yml").write_text(yaml.safe_dump([group]))
-    direct = {"targets": [layout.address("crm_worker")], "labels": {"job": "crm-worker"}}
+    direct = {"targets": [layout.address("crm_metrics")], "labels": {"job": "crm-api"}}
     (targets / "direct.yml").write_text(yaml.safe_dump([direct]))
 
 

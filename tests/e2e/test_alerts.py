@@ -142,13 +142,19 @@ def test_a_message_that_cannot_be_handled_is_told_within_seconds(
 
     told = _wait(stack, "EventHandlingFails", began, 30)
 
-    labels = {"messaging_destination_name": "mes.orders", "event": "order.placed"}
-    rule = {"severity": "critical", "team": "mes", "component": "bus"}
+    labels = {
+        "job": "mes-worker",
+        "messaging_destination_name": "mes.orders",
+        "event": "order.placed",
+        "error_type": "Refuse",
+    }
+    rule = {"severity": "critical", "urgency": "now", "team": "mes", "component": "bus"}
     assert told["labels"].items() >= {**labels, **rule}.items()
-    assert told["received_at"] - began < 20
+    assert told["received_at"] - began < 10
     assert told["annotations"]["summary"] == (
-        "An event order.placed of queue mes.orders could not be handled."
+        "mes-worker could not handle an event order.placed of queue mes.orders."
     )
+    assert told["annotations"]["description"] == "Failed attempts: 1 (Refuse, refused)."
     page = httpx.get(stack.url("pager") + told["links"]["runbook"], timeout=10)
     assert (page.status_code, "<h3>EventHandlingFails</h3>" in page.text) == (200, True)
     assert told["links"]["expression"].startswith(stack.url("prometheus"))

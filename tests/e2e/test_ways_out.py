@@ -37,30 +37,31 @@ def test_the_collector_offers_what_it_pushes(stack: Stack, busy: FollowedOrder) 
 
 
 def test_a_one_process_service_serves_metrics_itself(stack: Stack, busy: FollowedOrder) -> None:
-    """The CRM worker's own page counts the notification of the first order."""
+    """The CRM API's own page counts what its users ask for."""
     assert busy.order_id
 
-    lines = _page(stack.url("crm_worker"))
+    lines = _page(stack.url("crm_metrics"))
 
     assert any(
-        line.startswith("crm_notifications_sent_total{") and 'kind="finished"' in line
+        line.startswith("http_server_request_duration_seconds_count{")
+        and 'http_route="/notifications"' in line
         for line in lines
     )
 
 
 def test_the_direct_way_is_not_pushed_as_well(stack: Stack, busy: FollowedOrder) -> None:
-    """No notification is counted twice: only the scraped series exists."""
+    """No request is counted twice: only the scraped series exists."""
     assert busy.order_id
+    asked = 'http_server_request_duration_seconds_count{job="crm-api", http_route="/notifications"}'
 
-    jobs = {s.labels["job"] for s in stack.query("crm_notifications_sent_total")}
+    instances = {s.labels["instance"] for s in stack.query(asked)}
 
-    assert jobs == {"crm-worker"}
-    assert len(stack.query('crm_notifications_sent_total{kind="finished"}')) == 1
+    assert instances == {stack.place.address("crm_metrics")}
 
 
 def test_every_exporter_is_up(stack: Stack) -> None:
     """Prometheus reads the broker twice, the host, the Collector, itself and the direct page."""
-    jobs = {"alertmanager", "crm-worker", "node", "otelcol", "prometheus", "rabbitmq"}
+    jobs = {"alertmanager", "crm-api", "node", "otelcol", "prometheus", "rabbitmq"}
 
     seen = poll_until(
         lambda: {s.labels["job"] for s in stack.query("up == 1")},

@@ -2,6 +2,13 @@
 """Panels about the company's own metrics; `dashboards` arranges them with those of the parts."""
 
 from services_demo.catalogue.panels.common import sessions
+from services_demo.catalogue.panels.deadletters import (
+    letters_age,
+    letters_handled,
+    letters_kept,
+    letters_left,
+    letters_waiting,
+)
 from services_demo.catalogue.panels.journey import (
     event_delay,
     event_failures,
@@ -44,6 +51,11 @@ __all__ = [
     "file_failures",
     "flow",
     "last_hour",
+    "letters_age",
+    "letters_handled",
+    "letters_kept",
+    "letters_left",
+    "letters_waiting",
     "mesh_cpu",
     "ordering_errors",
     "ordering_share",

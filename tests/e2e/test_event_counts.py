@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import subprocess
+import time
 from collections import Counter
 from typing import NamedTuple
 
@@ -22,6 +23,8 @@ QUEUES = {"shop.orders": "shop", "mes.orders": "mes", "crm.orders": "crm"}
 #: The services that have an outbox.
 SENDERS = ("shop", "mes")
 _TRAFFIC_SECONDS = 25
+#: Longer than any of them waits between two looks.
+_LOOKS_SECONDS = 6.0
 
 #: By job and instance: totals of a process that ended are not those of its successor.
 Totals = dict[tuple[str, str, str], float]
@@ -70,6 +73,17 @@ def _count(stack: Stack) -> Counts:
     )
 
 
+def _settled(stack: Stack) -> Counts:
+    """Return the counts when nothing happens: each of the three looks every few seconds only."""
+
+    def twice() -> tuple[Counts, Counts]:
+        first = _count(stack)
+        time.sleep(_LOOKS_SECONDS)
+        return first, _count(stack)
+
+    return poll_until(twice, lambda seen: seen[0] == seen[1], "the company to be quiet", 90)[1]
+
+
 def _since(now: Totals, before: Totals, part: int) -> Counter[str]:
     """Return what was added, by one part of the key: 0 is the job, 2 the label."""
     added: Counter[str] = Counter()
@@ -86,7 +100,7 @@ def test_events_are_counted_alike(stack: Stack, busy: FollowedOrder) -> None:
     noted its id.
     """
     assert busy.order_id
-    before = _count(stack)
+    before = _settled(stack)
     subprocess.run(
         stack.traffic(_TRAFFIC_SECONDS),
         cwd=REPOSITORY,

@@ -32,7 +32,9 @@ messaging.rabbitmq.connection.closes: 1
 """
 
 
-@pytest.mark.parametrize("adapter", ["blocking", "select", "asyncio", "tornado", "twisted"])
+@pytest.mark.parametrize(
+    "adapter", ["blocking", "select", "asyncio", "tornado", "gevent", "twisted"]
+)
 def test_an_adapter(broker: Broker, adapter: str) -> None:
     """Three messages are published, worked on and acknowledged over one connection."""
     queue = broker.queue()

@@ -59,6 +59,13 @@ def tornado(url: str, queue: str) -> None:
     _callbacks(TornadoConnection, url, queue)
 
 
+def gevent(url: str, queue: str) -> None:
+    """Use gevent's loop."""
+    from pika.adapters.gevent_connection import GeventConnection  # noqa: PLC0415
+
+    _callbacks(GeventConnection, url, queue)
+
+
 def _callbacks(adapter: Any, url: str, queue: str) -> None:
     def ready(channel: Any) -> None:
         channel.basic_consume(queue, handle)
@@ -151,7 +158,7 @@ def say(otel: Telemetry) -> None:
 
 if __name__ == "__main__":
     ADAPTERS: dict[str, Callable[[str, str], None]] = {
-        each.__name__: each for each in (blocking, select, asyncio, tornado, twisted)
+        each.__name__: each for each in (blocking, select, asyncio, tornado, gevent, twisted)
     }
     with recorded() as telemetry:
         PikaInstrumentor().instrument()

@@ -459,15 +459,14 @@ def _connection_ends(watch: Watch) -> Callable[[Any], Any]:
         @functools.wraps(original)
         def on_stream_terminated(self: Connection, error: BaseException | None) -> Any:
             reason = error or self._error
-            try:
-                return original(self, error)
-            finally:
-                with quiet("noting the end of a connection"):
-                    known = watch.connections.of(self)
-                    if known.is_open:
-                        known.closed(_CLOSES.get(type(reason).__name__, "lost"))
-                    elif not connecting() and reason is not None:
-                        state.failed_to_open(root(reason))
+            # Before: a loop that is stopped by the program's callback never comes back from it.
+            with quiet("noting the end of a connection"):
+                known = watch.connections.of(self)
+                if known.is_open:
+                    known.closed(_CLOSES.get(type(reason).__name__, "lost"))
+                elif not connecting() and reason is not None:
+                    state.failed_to_open(root(reason))
+            return original(self, error)
 
         return on_stream_terminated
 

@@ -39,9 +39,10 @@ _ERROR = {
     "error.type": Label(
         Text(
             "class of the exception, or what became of the message: reject or requeue when it was "
-            "turned down, returned, nack or lost when it was published; absent when all went well",
+            "turned down, returned, nack, lost or timeout when it was published; absent when all "
+            "went well",
             "класс исключения или судьба сообщения: reject или requeue, если его не приняли, "
-            "returned, nack или lost при публикации; отсутствует, если всё прошло хорошо",
+            "returned, nack, lost или timeout при публикации; отсутствует, если всё прошло хорошо",
         ),
         at_most=40,
     ),
@@ -388,11 +389,13 @@ CONFIRM_DURATION = Histogram(
         "messaging.rabbitmq.confirmation": Label(
             Text(
                 "ack: stored; nack: the broker could not; returned: no queue wanted it; lost: the "
-                "channel ended before the answer, so nobody knows",
+                "channel ended before the answer; timeout: the client waited no longer. Of the "
+                "last two nobody knows what became",
                 "ack: сохранено; nack: брокер не смог; returned: ни одна очередь не взяла; lost: "
-                "канал закрылся раньше ответа, и судьба неизвестна",
+                "канал закрылся раньше ответа; timeout: издатель не дождался. В двух последних "
+                "случаях судьба сообщения неизвестна",
             ),
-            ("ack", "lost", "nack", "returned"),
+            ("ack", "lost", "nack", "returned", "timeout"),
         ),
     },
     method=Method.DURATION,

@@ -93,6 +93,8 @@ class Watch:
             outcome = _outcome(channel, number, answer)
             if outcome:
                 publication.answered(outcome)
+            elif number and isinstance(answer, TimeoutError):
+                publication.answered("timeout")
             else:
                 publication.failed(answer)
         elif answer is None:

@@ -423,7 +423,9 @@ def _channel_ends(watch: Watch) -> Callable[[Any], Any]:
             with quiet("noting the end of a channel"):
                 channel = watch.channels.known(self)
                 if channel is not None:
-                    channel.closed(_loss(self._closing_reason))
+                    reason = self._closing_reason
+                    gave_up = type(reason).__name__ == "ConnectionBlockedTimeout"
+                    channel.closed(_loss(reason), "timeout" if gave_up else "lost")
             return original(self)
 
         return transition_to_closed

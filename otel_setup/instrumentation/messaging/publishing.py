@@ -67,7 +67,7 @@ class Publication:
         self._end(type(error).__qualname__)
 
     def answered(self, confirmation: str) -> None:
-        """Note what the broker said: ack, nack, returned; or lost, when it never will."""
+        """Note the answer: ack, nack, returned; lost if it never comes, timeout if nobody waits."""
         if self._span is None:
             return
         measures.CONFIRM_DURATION.record(

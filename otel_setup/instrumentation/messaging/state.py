@@ -220,10 +220,14 @@ class Channel:
 
     # ---- its end
 
-    def closed(self, loss: str) -> None:
-        """Note that it ended; *loss* says why its consumers did, empty for the client's wish."""
+    def closed(self, loss: str, unanswered: str = "lost") -> None:
+        """
+        Note that it ended; *loss* says why its consumers did, empty for the client's wish.
+
+        *unanswered* is what that makes of messages that wait for a confirm: lost, or timeout.
+        """
         for publication in _take(self.unconfirmed, 0, multiple=True):
-            publication.answered("lost")
+            publication.answered(unanswered)
         self.unsettled.clear()
         self.waiting.clear()
         for name in list(self.consumers):

@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Three who count the same events agree: the services' telemetry, the broker, the databases."""
+"""
+Three who count the same events agree: the services' telemetry, the broker, the databases.
+
+Its traffic drives the first orders out of the trace store, so it comes after who looks for them.
+"""
 
 from __future__ import annotations
 

@@ -24,10 +24,10 @@ from opentelemetry.instrumentation.utils import is_instrumentation_enabled
 
 from otel_setup._guard import quiet
 from otel_setup.instrumentation.messaging import aio_pika_loops, describing, publishing, state
-from otel_setup.instrumentation.messaging.beside import Beside
 from otel_setup.instrumentation.messaging.clock import STAMP
 from otel_setup.instrumentation.messaging.consuming import Delivery
 from otel_setup.instrumentation.messaging.naming import Naming
+from otel_setup.instrumentation.messaging.watching import Watch
 from otel_setup.instrumentation.patching import Patches, Replacement
 
 if TYPE_CHECKING:
@@ -36,13 +36,11 @@ if TYPE_CHECKING:
     from aiormq.connection import Connection
 
 
-class Watch:
+class AioPikaWatch(Watch):
     """What is known of aiormq's connections and channels, and how it becomes telemetry."""
 
     def __init__(self, naming: Naming) -> None:
-        self.naming = naming
-        self.connections: Beside[state.Connection] = Beside(self._connection)
-        self.channels: Beside[state.Channel] = Beside(self._channel)
+        super().__init__(naming)
         #: Connections and channels that the client itself closes.
         self.unwanted: weakref.WeakSet[Any] = weakref.WeakSet()
         #: Channels with handlers of ours in place of the program's.
@@ -55,26 +53,12 @@ class Watch:
         return known
 
     def _channel(self, channel: Channel) -> state.Channel:
-        known = state.Channel(self.connections.of(channel.connection))
+        known = super()._channel(channel)
         ended = functools.partial(self._channel_ended, known, weakref.ref(channel))
         channel.closing.add_done_callback(ended)
         return known
 
     # ---- publishing
-
-    def publication(
-        self, channel: Channel, exchange: str, routing_key: str, body: Any, given: Any
-    ) -> publishing.Publication | None:
-        """Return what is to be published, with its headers; None when nobody wants to know."""
-        earlier = getattr(given, "headers", None)
-        if not is_instrumentation_enabled() or not (earlier is None or isinstance(earlier, dict)):
-            return None
-        return publishing.Publication(
-            self.naming.sent(exchange, routing_key),
-            host=self.channels.of(channel).connection.host,
-            attributes=describing.attributes(routing_key, given, body),
-            earlier=earlier,
-        )
 
     def published(self, channel: Channel, publication: publishing.Publication) -> int:
         """Note that a message is on its way; return its number if the broker confirms it."""
@@ -129,14 +113,6 @@ class Watch:
             known.delivered(message.delivery_tag, delivery, auto_ack=False)
         return delivery
 
-    def consumes(self, channel: Channel, name: str, queue: str, *, no_ack: bool) -> None:
-        """Note that the consumer *name* of *queue* begins."""
-        known = self.channels.of(channel)
-        label = self.naming.queue(queue)
-        known.consuming(
-            state.Consumer(name, queue, label, auto_ack=no_ack, prefetch=known.prefetch)
-        )
-
     def restore(self) -> None:
         """Give programs' handlers back their places."""
         for channel in list(self.consuming):
@@ -144,12 +120,6 @@ class Watch:
                 ours = getattr(handler, "__wrapped__", None)
                 if isinstance(ours, Handler):
                     channel.consumers[name] = ours.handler
-
-    def forget(self) -> None:
-        """Forget all connections and channels."""
-        self.channels.clear()
-        for connection in self.connections.clear():
-            connection.unseen()
 
     # ---- ends
 
@@ -192,7 +162,9 @@ class Watch:
 class Handler:
     """A program's handler of a consumer, between which and its channel we stand."""
 
-    def __init__(self, watch: Watch, handler: Callable[..., Any], queue: str, no_ack: bool) -> None:
+    def __init__(
+        self, watch: AioPikaWatch, handler: Callable[..., Any], queue: str, no_ack: bool
+    ) -> None:
         from aiormq.tools import awaitable  # noqa: PLC0415 - the program may not use it
 
         #: As aiormq itself would have it.
@@ -256,7 +228,7 @@ def _outcome(channel: Channel, number: int, error: BaseException) -> str:
 # ---- methods of aiormq's channel
 
 
-def _publish(watch: Watch) -> Callable[[Any], Any]:
+def _publish(watch: AioPikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         async def basic_publish(
@@ -311,18 +283,15 @@ def _with_headers(properties: Any, headers: dict[str, Any]) -> Any:
     return changed
 
 
-def _settle(watch: Watch, operation: str) -> Callable[[Any], Any]:
+def _settle(watch: AioPikaWatch, operation: str) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         async def settle(self: Channel, *args: Any, **kwargs: Any) -> Any:
             start = default_timer()
             result = await original(self, *args, **kwargs)
             with quiet("measuring what became of a message"):
-                tag, multiple, requeue = _SETTLES[operation](*args, **kwargs)
-                settlement = "ack" if operation == "ack" else "requeue" if requeue else "reject"
-                watch.channels.of(self).settled(
-                    tag, settlement, operation, default_timer() - start, multiple=multiple
-                )
+                asked = _SETTLES[operation](*args, **kwargs)
+                watch.settled(self, operation, asked, default_timer() - start)
             return result
 
         return settle
@@ -342,16 +311,14 @@ _SETTLES: dict[str, Callable[..., tuple[int, bool, bool]]] = {
 }
 
 
-def _recover(watch: Watch) -> Callable[[Any], Any]:
+def _recover(watch: AioPikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         async def basic_recover(self: Channel, *args: Any, **kwargs: Any) -> Any:
             start = default_timer()
             result = await original(self, *args, **kwargs)
             with quiet("measuring messages that are sent back"):
-                watch.channels.of(self).settled(
-                    0, "requeue", "nack", default_timer() - start, multiple=True
-                )
+                watch.recovered(self, default_timer() - start)
             return result
 
         return basic_recover
@@ -359,7 +326,7 @@ def _recover(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _consume(watch: Watch) -> Callable[[Any], Any]:
+def _consume(watch: AioPikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         async def basic_consume(
@@ -380,7 +347,7 @@ def _consume(watch: Watch) -> Callable[[Any], Any]:
             )
             with quiet("noting a consumer"):
                 if handler is not None:
-                    watch.consumes(self, result.consumer_tag, queue, no_ack=no_ack)
+                    watch.consumes(self, result.consumer_tag, queue, auto_ack=no_ack)
             return result
 
         return basic_consume
@@ -388,7 +355,7 @@ def _consume(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _cancel(watch: Watch) -> Callable[[Any], Any]:
+def _cancel(watch: AioPikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         async def basic_cancel(self: Channel, consumer_tag: str, *args: Any, **kwargs: Any) -> Any:
@@ -402,7 +369,7 @@ def _cancel(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _cancelled(watch: Watch) -> Callable[[Any], Any]:
+def _cancelled(watch: AioPikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         async def on_cancel_frame(self: Channel, frame: Any) -> Any:
@@ -416,7 +383,7 @@ def _cancelled(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _qos(watch: Watch) -> Callable[[Any], Any]:
+def _qos(watch: AioPikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         async def basic_qos(
@@ -432,7 +399,7 @@ def _qos(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _get(watch: Watch) -> Callable[[Any], Any]:
+def _get(watch: AioPikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         async def basic_get(
@@ -451,7 +418,7 @@ def _get(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _read(watch: Watch) -> Callable[[Any], Any]:
+def _read(watch: AioPikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         async def read_content(self: Channel, frame: Any, header: Any) -> Any:
@@ -466,7 +433,7 @@ def _read(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _close_channel(watch: Watch) -> Callable[[Any], Any]:
+def _close_channel(watch: AioPikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         async def on_close(self: Channel, *args: Any, **kwargs: Any) -> Any:
@@ -484,7 +451,7 @@ def _close_channel(watch: Watch) -> Callable[[Any], Any]:
 # ---- methods of aiormq's connection
 
 
-def _connect(watch: Watch) -> Callable[[Any], Any]:
+def _connect(watch: AioPikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         async def connect(self: Connection, *args: Any, **kwargs: Any) -> Any:
@@ -507,7 +474,7 @@ def _connect(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _close_connection(watch: Watch) -> Callable[[Any], Any]:
+def _close_connection(watch: AioPikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         async def on_close(self: Connection, *args: Any, **kwargs: Any) -> Any:
@@ -522,7 +489,7 @@ def _close_connection(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _blocked(watch: Watch, *, blocked: bool) -> Callable[[Any], Any]:
+def _blocked(watch: AioPikaWatch, *, blocked: bool) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         async def handle(self: Connection, frame: Any) -> Any:
@@ -536,7 +503,7 @@ def _blocked(watch: Watch, *, blocked: bool) -> Callable[[Any], Any]:
     return make
 
 
-def replacements(watch: Watch) -> Iterator[Replacement]:
+def replacements(watch: AioPikaWatch) -> Iterator[Replacement]:
     """Yield the methods of aiormq and aio-pika, and what makes ours of them."""
     from aiormq.channel import Channel  # noqa: PLC0415 - the program may not use it
     from aiormq.connection import Connection  # noqa: PLC0415
@@ -568,7 +535,7 @@ class AioPikaInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         return ("aio-pika >= 9, < 11",)
 
     def _instrument(self, **_kwargs: Any) -> None:
-        watch = self._watch = Watch(Naming.from_env())
+        watch = self._watch = AioPikaWatch(Naming.from_env())
         self._patches = Patches(lambda: replacements(watch))
         self._patches.apply()
 

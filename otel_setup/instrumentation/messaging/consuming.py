@@ -40,6 +40,7 @@ class Delivery:
     __slots__ = (
         "_attributes",
         "_context",
+        "_death",
         "_destination",
         "_headers",
         "_host",
@@ -71,6 +72,7 @@ class Delivery:
         self._redelivered = redelivered
         self._attributes = attributes
         self._headers = headers
+        self._death = deaths.last(headers)
         self._context: Context | None = None
         self._span: trace.Span | None = None
         self._token: Token[Context] | None = None
@@ -213,7 +215,7 @@ class Delivery:
         }
         if self._redelivered:
             found["messaging.rabbitmq.redelivered"] = True
-        death = deaths.last(self._headers)
+        death = self._death
         if death:
             found["messaging.rabbitmq.death.queue"] = death.queue
             found["messaging.rabbitmq.death.reason"] = death.reason
@@ -221,7 +223,7 @@ class Delivery:
         return found
 
     def _waited(self) -> None:
-        waited = clock.waited(self._headers, deaths.last(self._headers))
+        waited = clock.waited(self._headers, self._death)
         if waited is None:
             return
         measures.QUEUE_DURATION.record(

@@ -24,6 +24,7 @@ from otel_setup.instrumentation.messaging.beside import Beside
 from otel_setup.instrumentation.messaging.clock import STAMP
 from otel_setup.instrumentation.messaging.consuming import Delivery
 from otel_setup.instrumentation.messaging.naming import Naming
+from otel_setup.instrumentation.messaging.watching import Watch
 from otel_setup.instrumentation.patching import Patches, Replacement
 
 if TYPE_CHECKING:
@@ -43,40 +44,18 @@ _CLOSES = {
 }
 
 
-class Watch:
+class PikaWatch(Watch):
     """What is known of pika's connections and channels, and how it becomes telemetry."""
 
     def __init__(self, naming: Naming) -> None:
-        self.naming = naming
-        self.connections = Beside(_connection)
-        self.channels: Beside[state.Channel] = Beside(self._channel)
+        super().__init__(naming)
         #: Who waits for the answer to a get: queue, whether it settles itself, and since when.
         self._getting: Beside[list[tuple[str, bool, float]]] = Beside(lambda _: [])
 
-    def _channel(self, channel: Channel) -> state.Channel:
-        return state.Channel(self.connections.of(channel.connection))
-
-    def forget(self) -> None:
-        """Forget all connections and channels."""
-        self.channels.clear()
-        for connection in self.connections.clear():
-            connection.unseen()
+    def _connection(self, connection: Connection) -> state.Connection:
+        return state.Connection(str(getattr(connection.params, "host", None) or "unknown"))
 
     # ---- publishing
-
-    def publication(
-        self, channel: Channel, exchange: str, routing_key: str, body: Any, given: Any
-    ) -> publishing.Publication | None:
-        """Return what is to be published, with its headers; None when nobody wants to know."""
-        earlier = getattr(given, "headers", None)
-        if not is_instrumentation_enabled() or not (earlier is None or isinstance(earlier, dict)):
-            return None
-        return publishing.Publication(
-            self.naming.sent(exchange, routing_key),
-            host=self.channels.of(channel).connection.host,
-            attributes=describing.attributes(routing_key, given, body),
-            earlier=earlier,
-        )
 
     def returned(self, channel: Channel, method: Any, properties: BasicProperties) -> None:
         """Note a message that no queue wanted."""
@@ -137,10 +116,6 @@ class Watch:
             )
 
 
-def _connection(connection: Connection) -> state.Connection:
-    return state.Connection(str(getattr(connection.params, "host", None) or "unknown"))
-
-
 _Look = Callable[[state.Connection, "state.Channel | None", Any], None]
 
 
@@ -169,7 +144,7 @@ _FRAMES: Mapping[str, _Look] = {
 # ---- methods of pika
 
 
-def _publish(watch: Watch) -> Callable[[Any], Any]:
+def _publish(watch: PikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def basic_publish(  # noqa: PLR0913, PLR0917 - as pika's
@@ -214,18 +189,15 @@ def _with_headers(properties: Any, headers: dict[str, Any]) -> Any:
     return changed
 
 
-def _settle(watch: Watch, operation: str) -> Callable[[Any], Any]:
+def _settle(watch: PikaWatch, operation: str) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def settle(self: Channel, *args: Any, **kwargs: Any) -> Any:
             start = default_timer()
             result = original(self, *args, **kwargs)
             with quiet("measuring what became of a message"):
-                tag, multiple, requeue = _SETTLES[operation](*args, **kwargs)
-                settlement = "ack" if operation == "ack" else "requeue" if requeue else "reject"
-                watch.channels.of(self).settled(
-                    tag, settlement, operation, default_timer() - start, multiple=multiple
-                )
+                asked = _SETTLES[operation](*args, **kwargs)
+                watch.settled(self, operation, asked, default_timer() - start)
             return result
 
         return settle
@@ -241,16 +213,14 @@ _SETTLES: Mapping[str, Callable[..., tuple[int, bool, bool]]] = {
 }
 
 
-def _recover(watch: Watch) -> Callable[[Any], Any]:
+def _recover(watch: PikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def basic_recover(self: Channel, *args: Any, **kwargs: Any) -> Any:
             start = default_timer()
             result = original(self, *args, **kwargs)
             with quiet("measuring messages that are sent back"):
-                watch.channels.of(self).settled(
-                    0, "requeue", "nack", default_timer() - start, multiple=True
-                )
+                watch.recovered(self, default_timer() - start)
             return result
 
         return basic_recover
@@ -258,7 +228,7 @@ def _recover(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _confirm(watch: Watch) -> Callable[[Any], Any]:
+def _confirm(watch: PikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def confirm_delivery(self: Channel, *args: Any, **kwargs: Any) -> Any:
@@ -272,7 +242,7 @@ def _confirm(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _consume(watch: Watch) -> Callable[[Any], Any]:
+def _consume(watch: PikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def basic_consume(
@@ -285,16 +255,7 @@ def _consume(watch: Watch) -> Callable[[Any], Any]:
         ) -> Any:
             tag = original(self, queue, on_message_callback, auto_ack, *args, **kwargs)
             with quiet("noting a consumer"):
-                channel = watch.channels.of(self)
-                channel.consuming(
-                    state.Consumer(
-                        tag,
-                        queue,
-                        watch.naming.queue(queue),
-                        auto_ack=auto_ack,
-                        prefetch=channel.prefetch,
-                    )
-                )
+                watch.consumes(self, tag, queue, auto_ack=auto_ack)
             return tag
 
         return basic_consume
@@ -302,7 +263,7 @@ def _consume(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _cancel(watch: Watch) -> Callable[[Any], Any]:
+def _cancel(watch: PikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def basic_cancel(self: Channel, consumer_tag: str = "", *args: Any, **kwargs: Any) -> Any:
@@ -316,7 +277,7 @@ def _cancel(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _qos(watch: Watch) -> Callable[[Any], Any]:
+def _qos(watch: PikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def basic_qos(
@@ -336,7 +297,7 @@ def _qos(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _get(watch: Watch) -> Callable[[Any], Any]:
+def _get(watch: PikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def basic_get(self: Channel, queue: str, callback: Any, auto_ack: bool = False) -> Any:
@@ -350,7 +311,7 @@ def _get(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _got(watch: Watch) -> Callable[[Any], Any]:
+def _got(watch: PikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def on_getok(self: Channel, method_frame: Any, header_frame: Any, body: Any) -> Any:
@@ -364,7 +325,7 @@ def _got(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _deliver(watch: Watch) -> Callable[[Any], Any]:
+def _deliver(watch: PikaWatch) -> Callable[[Any], Any]:
     from otel_setup.instrumentation.messaging.pika_blocking import hands_over  # noqa: PLC0415
 
     def make(original: Any) -> Any:
@@ -403,7 +364,7 @@ def processed(delivery: Delivery | None, handler: Callable[..., Any], *args: Any
     return result
 
 
-def _return(watch: Watch) -> Callable[[Any], Any]:
+def _return(watch: PikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def on_return(self: Channel, method_frame: Any, header_frame: Any, body: Any) -> Any:
@@ -416,7 +377,7 @@ def _return(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _channel_ends(watch: Watch) -> Callable[[Any], Any]:
+def _channel_ends(watch: PikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def transition_to_closed(self: Channel) -> Any:
@@ -441,7 +402,7 @@ def _loss(reason: BaseException | None) -> str:
     return "channel_closed" if name == "ChannelClosedByBroker" else "connection_lost"
 
 
-def _connection_opens(watch: Watch) -> Callable[[Any], Any]:
+def _connection_opens(watch: PikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def on_connection_open_ok(self: Connection, method_frame: Any) -> Any:
@@ -454,7 +415,7 @@ def _connection_opens(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _connection_ends(watch: Watch) -> Callable[[Any], Any]:
+def _connection_ends(watch: PikaWatch) -> Callable[[Any], Any]:
     from otel_setup.instrumentation.messaging.pika_blocking import connecting  # noqa: PLC0415
 
     def make(original: Any) -> Any:
@@ -489,7 +450,7 @@ def root(error: BaseException) -> str:
     return type(error).__qualname__
 
 
-def _frame(watch: Watch) -> Callable[[Any], Any]:
+def _frame(watch: PikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def process_frame(self: Connection, frame_value: Any) -> Any:
@@ -504,7 +465,7 @@ def _frame(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def replacements(watch: Watch) -> Iterator[Replacement]:
+def replacements(watch: PikaWatch) -> Iterator[Replacement]:
     """Yield the methods of pika, and what makes ours of them."""
     from pika.channel import Channel  # noqa: PLC0415 - the program may not use it
     from pika.connection import Connection  # noqa: PLC0415
@@ -538,7 +499,7 @@ class PikaInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         return ("pika >= 1.1, < 2",)
 
     def _instrument(self, **_kwargs: Any) -> None:
-        watch = self._watch = Watch(Naming.from_env())
+        watch = self._watch = PikaWatch(Naming.from_env())
         self._patches = Patches(lambda: replacements(watch))
         self._patches.apply()
 

@@ -25,7 +25,7 @@ from otel_setup.instrumentation.patching import Replacement
 if TYPE_CHECKING:
     from pika.adapters.blocking_connection import BlockingChannel, BlockingConnection
 
-    from otel_setup.instrumentation.messaging.pika import Watch
+    from otel_setup.instrumentation.messaging.pika import PikaWatch
 
 _here = threading.local()
 
@@ -48,7 +48,7 @@ def connecting() -> bool:
 class Handler:
     """A program's handler, between which and its channel we stand."""
 
-    def __init__(self, watch: Watch, handler: Callable[..., Any]) -> None:
+    def __init__(self, watch: PikaWatch, handler: Callable[..., Any]) -> None:
         self.handler = handler
         self._watch = watch
 
@@ -72,7 +72,7 @@ def restore() -> None:
     _channels.clear()
 
 
-def _consume(watch: Watch) -> Callable[[Any], Any]:
+def _consume(watch: PikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def basic_consume(
@@ -88,7 +88,7 @@ def _consume(watch: Watch) -> Callable[[Any], Any]:
     return make
 
 
-def _generate(watch: Watch) -> Callable[[Any], Any]:
+def _generate(watch: PikaWatch) -> Callable[[Any], Any]:
     def make(original: Any) -> Any:
         @functools.wraps(original)
         def consume(self: BlockingChannel, *args: Any, **kwargs: Any) -> Iterator[Any]:
@@ -171,7 +171,7 @@ def _carried(callback: Any) -> Any:
     return callback
 
 
-def replacements(watch: Watch) -> Iterator[Replacement]:
+def replacements(watch: PikaWatch) -> Iterator[Replacement]:
     """Yield the methods of pika's blocking connection, and what makes ours of them."""
     from pika.adapters import blocking_connection, select_connection  # noqa: PLC0415
 

@@ -37,6 +37,10 @@ status: ## Show which parts run, since when, and their memory.
 dead-letters: ## List the messages that no service could handle; DO="replay --queue mes.orders" sends them again.
 	@$(PYTHON) -m services_demo.stack dead-letters $(or $(DO),list)
 
+.PHONY: slow
+slow: ## Make the operators' list slow: CAUSE=pool, queries, statement, lock, page or off; MINUTES=10.
+	@$(PYTHON) -m services_demo.stack slow $(CAUSE) $(if $(MINUTES),--minutes $(MINUTES))
+
 .PHONY: check
 check: install ## Lint, types, import rules and unit tests: seconds.
 	@$(VENV)/bin/ruff format --check --quiet .
@@ -49,7 +53,7 @@ check: install ## Lint, types, import rules and unit tests: seconds.
 
 .PHONY: test
 test: check build ## Everything, with the real stack on ports and in a folder of its own.
-	@$(PYTHON) -m pytest -m stack
+	@$(PYTHON) -m pytest -m stack --durations 30 --durations-min 5
 
 .PHONY: fmt
 fmt: install ## Format the code and mend what a linter can mend.

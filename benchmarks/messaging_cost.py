@@ -10,48 +10,22 @@ and without exports: `benchmarks.http_cost` has those. Variants take turns in sh
 from __future__ import annotations
 
 import argparse
-import contextlib
-import importlib
-import random
-import statistics
-import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Mapping
-from typing import IO, Any
+from typing import Any
 
 import pika
+
+from benchmarks import side_by_side
 
 #: What instruments the client, in each variant.
 VARIANTS: Mapping[str, str] = {
     "bare": "",
-    "otel_setup": "otel_setup.instrumentation.messaging.pika",
-    "upstream": "opentelemetry.instrumentation.pika",
+    "otel_setup": "otel_setup.instrumentation.messaging.pika:PikaInstrumentor",
+    "upstream": "opentelemetry.instrumentation.pika:PikaInstrumentor",
 }
-
-
-def _instrument(module: str) -> None:
-    """Set up the SDK as a service has it, with exporters that forget, and instrument pika."""
-    from opentelemetry import metrics, trace  # noqa: PLC0415 - bare has none of it
-    from opentelemetry.sdk.metrics import MeterProvider  # noqa: PLC0415
-    from opentelemetry.sdk.metrics.export import InMemoryMetricReader  # noqa: PLC0415
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415
-    from opentelemetry.sdk.trace.export import (  # noqa: PLC0415
-        BatchSpanProcessor,
-        SpanExporter,
-        SpanExportResult,
-    )
-
-    class Nothing(SpanExporter):
-        def export(self, _spans: Any) -> SpanExportResult:
-            return SpanExportResult.SUCCESS
-
-    tracers = TracerProvider()
-    tracers.add_span_processor(BatchSpanProcessor(Nothing()))
-    trace.set_tracer_provider(tracers)
-    metrics.set_meter_provider(MeterProvider([InMemoryMetricReader()]))
-    importlib.import_module(module).PikaInstrumentor().instrument()
 
 
 def _round(channel: Any, queue: str, messages: int) -> tuple[float, float]:
@@ -79,54 +53,14 @@ def _round(channel: Any, queue: str, messages: int) -> tuple[float, float]:
 
 def _client(variant: str, url: str) -> None:
     """Answer each number of messages on standard input with what one of them cost."""
-    if VARIANTS[variant]:
-        _instrument(VARIANTS[variant])
+    side_by_side.instrument(VARIANTS[variant])
     with pika.BlockingConnection(pika.URLParameters(url)) as connection:
         channel = connection.channel()
         queue = f"bench.{uuid.uuid4().hex}"
         channel.queue_declare(queue, exclusive=True)
         channel.basic_qos(prefetch_count=100)
         for line in sys.stdin:
-            published, consumed = _round(channel, queue, int(line))
-            print(published, consumed, flush=True)  # noqa: T201 - the answer
-
-
-def measure(url: str, rounds: int, messages: int) -> dict[str, list[tuple[float, float]]]:
-    """Return what a message cost with each variant, round by round, in microseconds."""
-    order = random.Random(5)  # noqa: S311 - no secret
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name in VARIANTS}
-    with contextlib.ExitStack() as stack:
-        clients = {}
-        for name in VARIANTS:
-            command = [sys.executable, "-m", "benchmarks.messaging_cost", "--client", name]
-            clients[name] = stack.enter_context(
-                subprocess.Popen(
-                    [*command, "--url", url],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    text=True,
-                )
-            )
-        for number in range(-1, rounds):
-            for name in order.sample(list(VARIANTS), len(VARIANTS)):
-                cost = _ask(clients[name], messages)
-                if number >= 0:  # the first is for imports and caches
-                    found[name].append(cost)
-        for client in clients.values():
-            _line(client.stdin).close()
-    return found
-
-
-def _ask(client: subprocess.Popen[str], messages: int) -> tuple[float, float]:
-    print(messages, file=_line(client.stdin), flush=True)
-    published, consumed = _line(client.stdout).readline().split()
-    return float(published), float(consumed)
-
-
-def _line(stream: IO[str] | None) -> IO[str]:
-    if stream is None:
-        raise ValueError("the client has no pipe")
-    return stream
+            side_by_side.answer(*_round(channel, queue, int(line)))
 
 
 def main() -> None:
@@ -140,11 +74,10 @@ def main() -> None:
     if chosen.client:
         _client(chosen.client, chosen.url)
         return
-    found = measure(chosen.url, chosen.rounds, chosen.messages)
-    medians = {
-        name: [statistics.median(side) for side in zip(*costs, strict=True)]
-        for name, costs in found.items()
-    }
+    found = side_by_side.measure(
+        "benchmarks.messaging_cost", VARIANTS, chosen.url, chosen.rounds, chosen.messages
+    )
+    medians = side_by_side.medians(found)
     print(f"{'':12} publish µs  consume µs  both added  of bare")  # noqa: T201
     bare = sum(medians["bare"])
     for name, (published, consumed) in medians.items():

@@ -57,6 +57,7 @@ class Providers:
         self._births: list[Births] = []
         self._redactor = Redactor(
             settings.secret_names,
+            s3_keys=settings.environment["OTEL_SETUP_S3_KEYS"] == "show",
             limit=int(settings.environment["OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT"]),
             asks=True,
         )

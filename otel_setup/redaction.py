@@ -12,7 +12,7 @@ Hidden are, whatever recorded them:
 - of an address: user and password, every value of the query, segments of the path that
   look like a key or follow a word such as ``reset``;
 - values in SQL, parameters of queries, values that PostgreSQL repeats in its messages;
-- keys of objects in S3.
+- keys of objects in S3, unless ``OTEL_SETUP_S3_KEYS=show``.
 
 What is hidden becomes ``REDACTED``, in SQL ``?``. A word that no rule knows stays: what
 must never leave is not to be recorded.
@@ -37,10 +37,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import Enum
 from typing import Any
 
 from otel_setup import _addresses, _secrets, _statements
+from otel_setup._kinds import KINDS, PARAMETERS, S3_KEYS, Kind
 from otel_setup._secrets import REDACTED, Rule
 
 __all__ = ["REDACTED", "Decide", "Redactor", "Rule", "decide_with"]
@@ -56,31 +56,6 @@ def decide_with(decide: Decide | None) -> None:
     global _decide  # noqa: PLW0603 - exporters of a process have one rule
     _decide = decide
 
-
-class _Kind(Enum):
-    """What the name of an attribute says about its value."""
-
-    TEXT = 0
-    HIDDEN = 1
-    SQL = 2
-    PATH = 3
-    QUERY = 4
-    COMMAND = 5
-
-
-_KINDS: Mapping[str, _Kind] = {
-    "aws.s3.key": _Kind.HIDDEN,
-    "aws.s3.copy_source": _Kind.HIDDEN,
-    "aws.s3.delete": _Kind.HIDDEN,
-    "db.statement": _Kind.SQL,
-    "db.query.text": _Kind.SQL,
-    "http.target": _Kind.PATH,
-    "url.path": _Kind.PATH,
-    "url.query": _Kind.QUERY,
-    "process.command_args": _Kind.COMMAND,
-    "process.command_line": _Kind.COMMAND,
-}
-_PARAMETERS = ("db.query.parameter", "db.operation.parameter", "db.statement.parameters")
 
 #: No text without one of these, in lower case, has anything to hide.
 _SUSPECT = "|".join(
@@ -108,8 +83,9 @@ class Redactor:
     Hides what must not leave the process; see the module.
 
     *secret_names* are more names of secrets, *kept_parameters* names of query parameters
-    whose values may be shown. Values of attributes are cut after *limit* characters. The
-    redactor of the process *asks* what `decide_with` was given. No method raises.
+    whose values may be shown, *s3_keys* says that keys of objects in S3 may be. Values of
+    attributes are cut after *limit* characters. The redactor of the process *asks* what
+    `decide_with` was given. No method raises.
     """
 
     def __init__(
@@ -117,6 +93,7 @@ class Redactor:
         secret_names: Iterable[str] = (),
         *,
         kept_parameters: Iterable[str] = (),
+        s3_keys: bool = False,
         limit: int | None = None,
         asks: bool = False,
     ) -> None:
@@ -130,7 +107,8 @@ class Redactor:
         )
         own = (re.escape(stem) for stem in _secrets.stems(names))
         self._suspect = re.compile("|".join((_SUSPECT, *own)))
-        self._kinds: dict[str, _Kind] = {}
+        self._shown = S3_KEYS if s3_keys else ()
+        self._kinds: dict[str, Kind] = {}
         #: What was looked at and found clean: most values come again and again.
         self._clean: set[tuple[str, str]] = set()
 
@@ -146,7 +124,7 @@ class Redactor:
             if type(value) is str:
                 if decide is None and (name, value) in clean:
                     continue
-            elif type(value) in _NUMBERS and kinds.get(name) is _Kind.TEXT:
+            elif type(value) in _NUMBERS and kinds.get(name) is Kind.TEXT:
                 continue
             shown = self.attribute(name, value, system=system)
             if shown is not value:
@@ -171,7 +149,7 @@ class Redactor:
         shown = self.attribute("text", value)
         return shown if isinstance(shown, str) else REDACTED
 
-    def _kind(self, name: str) -> _Kind:
+    def _kind(self, name: str) -> Kind:
         kind = self._kinds.get(name)
         if kind is None:
             if len(self._kinds) >= _CACHED:
@@ -179,12 +157,14 @@ class Redactor:
             kind = self._kinds[name] = self._kind_of(str(name)[:_CACHED_LENGTH])
         return kind
 
-    def _kind_of(self, name: str) -> _Kind:
-        if name.startswith(_PARAMETERS) or self._secret.search(name):
-            return _Kind.HIDDEN
-        return _KINDS.get(name, _Kind.TEXT)
+    def _kind_of(self, name: str) -> Kind:
+        if name.startswith(PARAMETERS) or self._secret.search(name):
+            return Kind.HIDDEN
+        if name in self._shown:
+            return Kind.SHOWN
+        return KINDS.get(name, Kind.TEXT)
 
-    def _any(self, name: str, value: Any, kind: _Kind, depth: int) -> Any:
+    def _any(self, name: str, value: Any, kind: Kind, depth: int) -> Any:
         """Return *value* itself when there is nothing to hide in it."""
         if isinstance(value, str):
             return self._string(name, value, kind)
@@ -198,24 +178,24 @@ class Redactor:
             if isinstance(value, Mapping):
                 return self._mapping(value, kind, depth)
             return self._sequence(name, value, kind, depth)
-        hidden = kind is _Kind.HIDDEN and value is not None and not isinstance(value, bool)
+        hidden = kind is Kind.HIDDEN and value is not None and not isinstance(value, bool)
         return REDACTED if hidden else value
 
-    def _mapping(self, value: Mapping[Any, Any], kind: _Kind, depth: int) -> Mapping[Any, Any]:
+    def _mapping(self, value: Mapping[Any, Any], kind: Kind, depth: int) -> Mapping[Any, Any]:
         shown = {}
         for key, each in value.items():
             name = str(key)
-            of = kind if kind is _Kind.HIDDEN else self._kind(name)
+            of = kind if kind is Kind.HIDDEN else self._kind(name)
             shown[key] = self._any(name, each, of, depth + 1)
         return shown if any(shown[key] is not value[key] for key in shown) else value
 
-    def _sequence(self, name: str, value: Sequence[Any], kind: _Kind, depth: int) -> Sequence[Any]:
+    def _sequence(self, name: str, value: Sequence[Any], kind: Kind, depth: int) -> Sequence[Any]:
         shown = []
         option = False
         for each in value:
-            of = _Kind.HIDDEN if option and not str(each).startswith("-") else kind
+            of = Kind.HIDDEN if option and not str(each).startswith("-") else kind
             shown.append(self._any(name, each, of, depth + 1))
-            option = kind is _Kind.COMMAND and isinstance(each, str) and self._is_option(each)
+            option = kind is Kind.COMMAND and isinstance(each, str) and self._is_option(each)
         if all(new is old for new, old in zip(shown, value, strict=True)):
             return value
         return tuple(shown) if isinstance(value, tuple) else shown
@@ -225,13 +205,13 @@ class Redactor:
         name = word[:_CACHED_LENGTH]
         return word.startswith("-") and "=" not in word and bool(self._secret.search(name))
 
-    def _string(self, name: str, value: str, kind: _Kind, system: object = "") -> str:
+    def _string(self, name: str, value: str, kind: Kind, system: object = "") -> str:
         decide = _decide if self._asks else None
         decided = None if decide is None else _decided(decide, name, value)
         if decided is not None:
             return decided
         # The same text may be a secret in one place and a word in another.
-        if kind is _Kind.HIDDEN:
+        if kind is Kind.HIDDEN:
             return REDACTED if value else value
         if decide is None and (name, value) in self._clean:
             return value
@@ -245,22 +225,27 @@ class Redactor:
             shown = shown[:limit]
         if shown != value:
             return shown
-        if kind is not _Kind.SQL and len(value) <= _CACHED_LENGTH:
+        if kind is not Kind.SQL and len(value) <= _CACHED_LENGTH:
             if len(self._clean) >= _CACHED:
                 self._clean.clear()
             self._clean.add((name, value))
         return value
 
-    def _hidden(self, value: str, kind: _Kind, system: object) -> str:
-        if kind is _Kind.SQL:
+    def _hidden(self, value: str, kind: Kind, system: object) -> str:
+        if kind is Kind.SQL:
             return self._statement(value, system)
-        if kind is _Kind.QUERY:
+        if kind is Kind.QUERY:
             return self._addresses.query(value)
-        if kind is _Kind.COMMAND:
+        if kind is Kind.SHOWN:
+            return value
+        if kind is Kind.OBJECT:
+            bucket, _, key = value.lstrip("/").partition("/")
+            return f"{bucket}/{REDACTED}" if key else value
+        if kind is Kind.COMMAND:
             value = _OPTION.sub(self._option_hidden, value)
         if not self._suspect.search(value.lower()):
             return value
-        return self._shapes(self._addresses.path(value) if kind is _Kind.PATH else value)
+        return self._shapes(self._addresses.path(value) if kind is Kind.PATH else value)
 
     def _option_hidden(self, match: re.Match[str]) -> str:
         secret = self._secret.search(match["name"])

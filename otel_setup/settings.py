@@ -217,6 +217,13 @@ VARIABLES: tuple[Variable, ...] = (
         "and UUIDs are {id} by themselves.",
     ),
     Variable(
+        name="OTEL_SETUP_S3_KEYS",
+        default="hide",
+        parse=_values.one_of("show", "hide"),
+        doc="show: spans of S3 calls name the key of the object, and the source of a copy with its "
+        "key. hide: keys are nowhere. Labels never have them.",
+    ),
+    Variable(
         name="OTEL_SETUP_LOG_FORMAT",
         default="none",
         parse=_values.one_of("none", "text", "json"),

@@ -22,6 +22,10 @@ INSTRUMENTORS = {
         "otel_setup.instrumentation.messaging.aio_pika:AioPikaInstrumentor",
         "opentelemetry.instrumentation.aio_pika:AioPikaInstrumentor",
     ),
+    "s3": (
+        "otel_setup.instrumentation.s3.instrumentor:S3Instrumentor",
+        "opentelemetry.instrumentation.botocore:BotocoreInstrumentor",
+    ),
 }
 
 

@@ -134,6 +134,9 @@ ATTRIBUTES: tuple[tuple[str, Any, Any], ...] = (
     ("http.target", "/a?b=1", "/a?b=REDACTED"),
     ("url.path", "/invite/a1b2", "/invite/REDACTED"),
     ("aws.s3.key", "users/bob.pdf", REDACTED),
+    ("aws.s3.copy_source", "models", "models"),
+    ("aws.s3.copy_source", "/models/users/bob.pdf", "models/REDACTED"),
+    ("aws.extended_request_id", f"a/{'b1' * 20}=", f"a/{'b1' * 20}="),
     ("db.query.parameter.0", "bob", REDACTED),
     ("process.command_args", ["a", "--password", "b", "-v"], ["a", "--password", REDACTED, "-v"]),
     ("process.command_args", ["a", "--api-key=b"], ["a", "--api-key=REDACTED"]),
@@ -234,6 +237,15 @@ def test_what_is_cut_through_is_not_shown(filler: int) -> None:
     shown = Redactor(limit=40).attribute("a", text)
     assert shown.startswith("token=REDACTED")
     assert ":47" not in shown
+
+
+def test_keys_of_objects_are_shown_to_who_asks_for_them() -> None:
+    """They are shown as they are, whatever they look like; names of secrets are none of them."""
+    redactor = Redactor(["source"], s3_keys=True)
+    key = f"models/{'a1' * 20}?token=x"
+    assert redactor.attribute("aws.s3.key", key) == key
+    assert redactor.attribute("aws.s3.copy_source", f"models/{key}") == REDACTED
+    assert Redactor(s3_keys=True).attribute("aws.s3.copy_source", key) == key
 
 
 def test_the_programs_own_decision_comes_first() -> None:

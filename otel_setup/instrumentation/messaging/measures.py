@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from otel_setup.catalogue.entries import messaging as catalogue
-from otel_setup.instrumentation.messaging.tally import Tally
+from otel_setup.instrumentation.tally import Tally
 from otel_setup.instruments import instrument
 
 OPERATION_DURATION = instrument(catalogue.OPERATION_DURATION)

@@ -18,7 +18,8 @@ from timeit import default_timer
 from typing import TypeVar
 
 from otel_setup.catalogue.entries import messaging as catalogue
-from otel_setup.instrumentation.messaging import measures, tally
+from otel_setup.instrumentation import tally
+from otel_setup.instrumentation.messaging import measures
 from otel_setup.instrumentation.messaging.consuming import Delivery
 from otel_setup.instrumentation.messaging.publishing import Publication
 from otel_setup.instrumentation.observing import Observing

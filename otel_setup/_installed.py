@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from packaging.requirements import Requirement
 
 from otel_setup._status import Instrumentation, State
-from otel_setup.instrumentation import REPLACED, SKIPPED, TRIGGERS
+from otel_setup.instrumentation import DIVIDED, REPLACED, SKIPPED, TRIGGERS
 
 _OURS = "otel_setup"
 _INSTRUMENTATIONS = "opentelemetry_instrumentor"
@@ -101,7 +101,8 @@ def _state(name: str, found: str, conflict: str, disabled: list[str]) -> tuple[S
     trigger = TRIGGERS.get(name, "")
     library = trigger.partition(".")[0]
     ours = REPLACED.get(name, "")
-    theirs = "".join(each for each, other in REPLACED.items() if other == name)
+    pairs = (*REPLACED.items(), *DIVIDED.items())
+    theirs = "".join(each for each, other in pairs if other == name)
     variable = "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS"
     rows = (
         (name in disabled or "*" in disabled, State.DISABLED, f"named in {variable}"),

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from otel_setup._providers import Providers
 
 _logger = logging.getLogger("otel_setup")
+#: It complains of a library in a version that upstream does not know, whoever measures it.
+_launcher = logging.getLogger("opentelemetry.instrumentation.auto_instrumentation._load")
 
 _NAME = "otel_setup"
 _providers: Providers | None = None
@@ -44,6 +46,11 @@ def _report(error: ConfigError) -> None:
         if _strict.wanted():
             continue  # `_strict.finish` says it, and why the program does not start
         _logger.error("telemetry is off: %s", problem)
+
+
+def _concerns(record: logging.LogRecord) -> bool:
+    """Tell whether a line of the launcher is about an instrumentation that runs."""
+    return not stands_back(record.getMessage().partition(" ")[0])
 
 
 class Configurator:
@@ -82,6 +89,7 @@ class Distro(BaseDistro):  # type: ignore[misc]
 
     def _configure(self, **_kwargs: Any) -> None:
         _problems.clear()
+        _launcher.addFilter(_concerns)
         status.begin(os.environ)
         try:
             # The opt-in to stable names is read at the first import of an instrumentation.

@@ -18,6 +18,9 @@ from tests.otlp_sink import Sink
 
 if TYPE_CHECKING:
     from tests.broker import Broker
+    from tests.postgres_server import PostgresServer
+    from tests.s3_proxy import S3Proxy
+    from tests.storage_server import StorageServer
 
 # A busy machine is slow, not wrong: pytest-timeout is the limit.
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -81,6 +84,33 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     from tests.broker import Broker  # noqa: PLC0415 - it needs what only tests of the stack have
 
     with Broker(tmp_path_factory.mktemp("broker")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A PostgreSQL server that the tests share; each has tables of its own."""
+    from tests.postgres_server import PostgresServer  # noqa: PLC0415 - needs what `broker` needs
+
+    with PostgresServer(tmp_path_factory.mktemp("postgres")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StorageServer]:
+    """An S3 storage that the tests share; each has buckets of its own."""
+    from tests.storage_server import StorageServer  # noqa: PLC0415 - needs what `broker` needs
+
+    with StorageServer(tmp_path_factory.mktemp("storage")) as started:
+        yield started
+
+
+@pytest.fixture
+def network(storage: StorageServer) -> Iterator[S3Proxy]:
+    """A network to the storage that counts, and that the test may break."""
+    from tests.s3_proxy import S3Proxy  # noqa: PLC0415 - needs what `broker` needs
+
+    with S3Proxy(storage.port) as started:
         yield started
 
 

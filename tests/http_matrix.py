@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Environments with older web frameworks, each beside the same OpenTelemetry.
+Environments with older libraries, each beside the same OpenTelemetry.
 
 What a middleware may rely on changes between versions of FastAPI and Flask, so the
-tests of the HTTP layer run on each generation of them. An environment stands below
-``.stack/matrix``, with the pins of its file in tests/matrix and this source tree; it is
-made when a test first asks for it, and again when its pins or pyproject.toml change.
+tests of the HTTP layer run on each generation of them; SQLAlchemy's events on that before
+the current one. An environment stands below ``.stack/matrix``, with the pins of its file in
+tests/matrix and this source tree; it is made when a test first asks for it, and again when
+its pins or pyproject.toml change.
 
 ``python -m tests.http_matrix`` writes the pins anew.
 """
@@ -44,10 +45,12 @@ SETS: dict[str, tuple[str, ...]] = {
         *("flask ~= 2.3.0", "werkzeug < 3", "gunicorn"),
         "opentelemetry-instrumentation-flask",
     ),
+    # The release before the current one, with upstream's instrumentation, which knows it.
+    "sqlalchemy-2.0": ("sqlalchemy ~= 2.0.0", "opentelemetry-instrumentation-sqlalchemy"),
 }
 
 #: What an environment chooses by itself; all else has the pins of constraints.txt.
-_FREE = re.compile(r"(fastapi|starlette|flask|werkzeug|pydantic|pydantic-core)==")
+_FREE = re.compile(r"(fastapi|starlette|flask|werkzeug|pydantic|pydantic-core|sqlalchemy)==")
 
 
 def python(name: str) -> str:
@@ -93,7 +96,7 @@ def _content(name: str) -> str:
 
 
 def _make(name: str, interpreter: str) -> None:
-    _say(f"installing {name} for the tests of the HTTP layer (seconds; about a minute when cold) …")
+    _say(f"installing {name} for the tests (seconds; about a minute when cold) …")
     # The exact interpreter of the tests, so that a difference is one of the framework.
     _uv("venv", "--allow-existing", "--python", sys.executable, str(_ENVIRONMENTS / name))
     _uv("pip", "sync", "--python", interpreter, str(_PINS / f"{name}.txt"))

@@ -41,6 +41,10 @@ class PostgresServer:
         """The address of the CRM's database."""
         return infrastructure.database_url(self._layout, "crm", "crm")
 
+    def url(self, user: str, database: str) -> str:
+        """Return the address of *database* for *user*."""
+        return infrastructure.database_url(self._layout, user, database)
+
     def start(self) -> None:
         """Start it, with all that it had before."""
         with (self._layout.logs / "postgres.log").open("ab") as log:

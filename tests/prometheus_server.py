@@ -21,7 +21,7 @@ class Prometheus:
     A Prometheus of the test alone, which takes OTLP and scrapes the page at *page*, if any.
 
     It evaluates *rules*, the text of a file of rules, every second, and is started with the
-    optional *features*.
+    optional *features*. Attributes of resources that are *promoted* become labels.
     """
 
     def __init__(
@@ -30,6 +30,7 @@ class Prometheus:
         page: int | None = None,
         rules: str = "",
         features: tuple[str, ...] = ("exemplar-storage", "created-timestamp-zero-ingestion"),
+        promoted: tuple[str, ...] = (),
     ) -> None:
         self._features = features
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -38,7 +39,11 @@ class Prometheus:
         (folder / "prometheus.yml").write_text(
             "global: {scrape_interval: 1s, evaluation_interval: 1s}\n"
             "rule_files: [rules.yml]\n"
-            "otlp: {promote_scope_metadata: true}\n"
+            # As the company's has it: the zero that a count begins with may come late.
+            "storage: {tsdb: {out_of_order_time_window: 1h}}\n"
+            "otlp:\n"
+            "  promote_scope_metadata: true\n"
+            f"  promote_resource_attributes: {json.dumps(promoted)}\n"
             "scrape_configs:\n"
             "  - job_name: direct\n"
             f"    static_configs: [{{targets: [{target}]}}]\n"

@@ -523,7 +523,7 @@ print(handle.flush(), handle.shutdown())
 import flask, fastapi, psycopg
 from importlib.metadata import entry_points
 print(flask.Flask.__module__, fastapi.FastAPI.__module__)
-print(hasattr(psycopg.connect, "__wrapped__"))
+print(hasattr(psycopg.Cursor.execute, "__wrapped__"))
 print("opentelemetry.sdk" in sys.modules)
 """
 
@@ -680,7 +680,7 @@ print([name for name in watched if name in sys.modules])
 import psycopg_pool
 print([name for name in watched if name in sys.modules])
 print(hasattr(psycopg_pool.base.BasePool.__init__, "__wrapped__"))
-print(hasattr(sys.modules["psycopg"].connect, "__wrapped__"))
+print(hasattr(sys.modules["psycopg"].Cursor.execute, "__wrapped__"))
 """
 
 

@@ -485,9 +485,13 @@ def test_who_chose_another_distro_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_sqlalchemy_2_1(tmp_path: Path, sink: Sink) -> None:
-    """A library in a version that its instrumentation does not know."""
+    """A library in a version that its instrumentation does not know: upstream's, asked back."""
     package(tmp_path, "SQLAlchemy", "2.1.9", module="sqlalchemy")
-    place = {"PYTHONPATH": str(tmp_path), "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url}
+    place = {
+        "PYTHONPATH": str(tmp_path),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": sink.url,
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "otel_setup_sqlalchemy",
+    }
     (each,) = findings(doctor("--json", **place))["library"]
     assert each["seen"].startswith("sqlalchemy 2.1.9 is not instrumented: ")
     assert "<2.1.0" in each["seen"]
@@ -496,6 +500,15 @@ def test_sqlalchemy_2_1(tmp_path: Path, sink: Sink) -> None:
     left_out = {**place, "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "sqlalchemy"}
     assert doctor(**left_out).returncode == 0
     assert run("print(1)", **left_out, **STRICT).stdout == "1\n"
+
+
+def test_sqlalchemy_2_1_is_ours(sink: Sink) -> None:
+    """Nobody is told that it is not instrumented, though upstream's launcher knows no better."""
+    place = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url}
+    assert "library" not in findings(doctor("--json", **place))
+    ended = run("import sqlalchemy; print(sqlalchemy.__version__)", **place, **STRICT)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("2.1.")
 
 
 def test_a_missing_exporter(tmp_path: Path) -> None:
@@ -601,7 +614,8 @@ def test_an_app_that_imports_too_early(tmp_path: Path) -> None:
     for app in ("early:app", "late", "never", "broken"):
         ended = subprocess.run(
             [str(Path(sys.executable).with_name("otel-setup")), "doctor", "--json", "--app", app],
-            env=environment(),
+            # Ours replaces methods, for which nobody is too early.
+            env=environment(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="otel_setup_psycopg"),
             cwd=tmp_path,
             capture_output=True,
             text=True,

@@ -27,11 +27,12 @@ LAYER = (
     "otel_setup.users",
     "otel_setup.redaction",
     "otel_setup._edge",
+    "otel_setup._statements",
     "otel_setup.instrumentation",
     "wrapt",
 )
 #: What redaction is made of.
-REDACTION = ("_secrets", "_addresses", "_statements")
+REDACTION = ("_secrets", "_addresses", "_statements", "_kinds")
 API = ("trace", "metrics", "context", "propagate", "baggage", "_logs", "semconv")
 SERVICES = ("shop", "mes", "crm", "pager")
 #: Tools of development and operation: no service imports them.
@@ -181,6 +182,17 @@ def test_the_company_uses_what_is_public(file: str) -> None:
         if inside(name, ("opentelemetry.sdk",))
         or (inside(name, ("otel_setup",)) and not inside(name, public))
     ] == []
+
+
+@pytest.mark.parametrize("file", files("otel_setup/storage"))
+def test_the_scanner_of_storages_uses_what_is_public(file: str) -> None:
+    """It is a user of the package like any other, and imports botocore when it connects."""
+    exported = tuple(f"otel_setup.{name}" for name in otel_setup.__all__)
+    public = ("otel_setup.catalogue", "otel_setup.storage", *exported)
+    assert outside(file, *public, at_import=True) == []
+    assert [name for name in imports(file) if inside(name, ("otel_setup", "opentelemetry"))] == [
+        name for name in imports(file) if inside(name, public)
+    ]
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -78,7 +78,8 @@ def test_no_secret_is_told(told: dict[str, object]) -> None:
 def test_instrumentations_are_told_with_what_became_of_them(told: dict[str, object]) -> None:
     """Which were patched, which wait, which are left alone."""
     states = {each["name"]: each["state"] for each in told["instrumentations"]}  # type: ignore[attr-defined]
-    assert states["psycopg"] == "instrumented"
+    assert states["otel_setup_psycopg"] == "instrumented"
+    assert states["psycopg"] == "replaced by ours"
     assert states["otel_setup_psycopg_pool"] == "waits for its library"
     assert states["pika"] == states["flask"] == "disabled"
     assert states["otel_setup_flask"] == "disabled"  # upstream's name switches off both
@@ -181,10 +182,13 @@ print(json.dumps([[each.state, each.reason] for each in report.instrumentations
     if each.name == "psycopg"] + list(report.problems)))
 """
 
+#: Upstream's instrumentation of psycopg replaces a function, which programs may hold already.
+UPSTREAM = {"OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "otel_setup_psycopg"}
+
 
 def test_a_name_that_was_imported_too_early_is_told(sink: Sink) -> None:
     """The holder is named; the program goes on, with one line in its log."""
-    ended = run(EARLY, launcher=False, OTEL_EXPORTER_OTLP_ENDPOINT=sink.url)
+    ended = run(EARLY, launcher=False, OTEL_EXPORTER_OTLP_ENDPOINT=sink.url, **UPSTREAM)
     state, problem = json.loads(ended.stdout)
     assert state == [
         "imported too early",
@@ -197,6 +201,13 @@ def test_a_name_that_was_imported_too_early_is_told(sink: Sink) -> None:
 def test_a_library_that_is_only_imported_early_is_well(sink: Sink) -> None:
     """Its functions are looked up when they are called."""
     code = EARLY.replace("from psycopg import connect", "import psycopg")
+    ended = run(code, launcher=False, OTEL_EXPORTER_OTLP_ENDPOINT=sink.url, **UPSTREAM)
+    assert (json.loads(ended.stdout), ended.stderr) == ([["instrumented", ""]], "")
+
+
+def test_a_name_is_not_too_early_for_what_replaces_methods(sink: Sink) -> None:
+    """Ours replaces methods of classes: whoever has the function has the class behind it."""
+    code = EARLY.replace('"psycopg"', '"otel_setup_psycopg"')
     ended = run(code, launcher=False, OTEL_EXPORTER_OTLP_ENDPOINT=sink.url)
     assert (json.loads(ended.stdout), ended.stderr) == ([["instrumented", ""]], "")
 
@@ -280,6 +291,16 @@ def test_of_a_pair_one_is_told_to_be_used() -> None:
     assert (theirs["flask"][0], theirs["otel_setup_flask"][0]) == (State.WAITS, State.DISABLED)
     none = states(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="flask")
     assert (none["flask"][0], none["otel_setup_flask"][0]) == (State.DISABLED, State.DISABLED)
+
+
+def test_of_a_pair_that_shares_a_library_both_are_told_to_be_used() -> None:
+    """Ours has S3 and upstream's all else, unless one of them is named."""
+    both = states()
+    assert both["botocore"][0] is both["otel_setup_s3"][0] is State.WAITS
+    theirs = states(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="otel_setup_s3")
+    assert (theirs["botocore"][0], theirs["otel_setup_s3"][0]) == (State.WAITS, State.DISABLED)
+    none = states(OTEL_PYTHON_DISABLED_INSTRUMENTATIONS="botocore")
+    assert (none["botocore"][0], none["otel_setup_s3"][0]) == (State.DISABLED, State.DISABLED)
 
 
 def test_the_choice_of_the_launcher_is_known(

@@ -18,9 +18,7 @@ from otel_setup.settings import VARIABLES, ConfigError, Settings
 _RECOMMENDED = {
     "boto3": "s3",
     "httpx": "http-client",
-    "psycopg": "postgres",
     "requests": "http-client",
-    "sqlalchemy": "sqlalchemy",
 }
 #: Entry points that instrument a library of `_RECOMMENDED` under another name.
 _NAMES = {"boto3": "botocore"}

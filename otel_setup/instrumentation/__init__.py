@@ -34,7 +34,10 @@ TRIGGERS: Mapping[str, str] = {
     "otel_setup_httpx": "httpx",
     "otel_setup_aio_pika": "aio_pika",
     "otel_setup_pika": "pika",
-    "otel_setup_psycopg_pool": "psycopg_pool.base",
+    "otel_setup_psycopg": "psycopg",
+    "otel_setup_psycopg_pool": "psycopg_pool",
+    "otel_setup_s3": "botocore.client",
+    "otel_setup_sqlalchemy": "sqlalchemy",
     "otel_setup_starlette": "starlette.applications",
     "pika": "pika",
     "psycopg": "psycopg",
@@ -51,7 +54,15 @@ REPLACED: Mapping[str, str] = {
     "flask": "otel_setup_flask",
     "logging": "otel_setup_logs",
     "pika": "otel_setup_pika",
+    "psycopg": "otel_setup_psycopg",
+    "sqlalchemy": "otel_setup_sqlalchemy",
     "starlette": "otel_setup_starlette",
+}
+
+#: Upstream's entry point name → ours, which has a part of its library and leaves it the rest. Where
+#: ours is named upstream's has all of it; where upstream's is named, neither runs.
+DIVIDED: Mapping[str, str] = {
+    "botocore": "otel_setup_s3",
 }
 
 #: Entry points that are passed over, with the reason.
@@ -70,4 +81,5 @@ def stands_back(name: str) -> bool:
     """Tell whether the entry point *name* leaves its library to the other one of a pair."""
     if name in REPLACED:
         return REPLACED[name] not in disabled()
-    return any(ours == name and upstream in disabled() for upstream, ours in REPLACED.items())
+    pairs = (*REPLACED.items(), *DIVIDED.items())
+    return any(ours == name and upstream in disabled() for upstream, ours in pairs)

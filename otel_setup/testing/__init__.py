@@ -18,9 +18,11 @@ from collections.abc import Iterator
 from opentelemetry import context
 
 from otel_setup import instruments, users
+from otel_setup.instrumentation.database import pools
 from otel_setup.instrumentation.http import measures
 from otel_setup.instrumentation.logs import EXPORT, STAMPS
 from otel_setup.instrumentation.messaging import state as messaging
+from otel_setup.instrumentation.s3 import state as s3
 from otel_setup.testing._checks import problems
 from otel_setup.testing._clock import Clock
 from otel_setup.testing._recording import Recording
@@ -172,6 +174,8 @@ def _recording() -> Iterator[Telemetry]:
         with recording.fake_time(), switched_to(recording):
             measures.renew()
             messaging.renew()
+            s3.renew()
+            pools.renew()
             users.renew()
             yield Telemetry(recording)
     finally:

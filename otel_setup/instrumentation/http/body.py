@@ -17,6 +17,7 @@ from opentelemetry.context import Context
 
 from otel_setup._guard import quiet
 from otel_setup.instrumentation.http.exchange import Exchange
+from otel_setup.instrumentation.queries import current
 
 _NO_BODY = frozenset({204, 304})
 #: An answer of known length that the kernel takes at once has its last byte when that is
@@ -237,11 +238,13 @@ class Body:
                 return function()
             finally:
                 context.detach(token)
+        mark = current.set(exchange)
         begun = thread_time_ns()
         try:
             return function()
         finally:
             exchange.cpu += thread_time_ns() - begun
+            current.reset(mark)
             context.detach(token)
 
 

@@ -9,7 +9,6 @@ request: values are slots, label sets are shared, the clock is read twice.
 from __future__ import annotations
 
 import time
-from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from opentelemetry import trace
@@ -17,14 +16,18 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from otel_setup import users
 from otel_setup._guard import quiet
+from otel_setup.instrumentation import queries
 from otel_setup.instrumentation.http import counts
 from otel_setup.instrumentation.logs.records import note
 
 if TYPE_CHECKING:
+    from contextvars import ContextVar
+
     from opentelemetry.context import Context
     from opentelemetry.trace import Link
 
     from otel_setup.instrumentation.http.measures import Measures
+    from otel_setup.instrumentation.queries import Queries
 
 #: Under this name an ASGI scope and a WSGI environ carry their exchange, so that nested apps
 #: find it. None stands for a request that is not measured.
@@ -42,6 +45,9 @@ METHODS = {
     )
 }
 OTHER_METHOD = ("_OTHER", "HTTP")
+
+#: The exchange whose code runs. Layers below HTTP find it as a request that they add to.
+current: ContextVar[Exchange | None] = queries.current  # type: ignore[assignment]
 
 
 class Exchange:
@@ -61,6 +67,7 @@ class Exchange:
         "method",
         "path",
         "prefix",
+        "queries",
         "request_bytes",
         "response_bytes",
         "route",
@@ -93,6 +100,8 @@ class Exchange:
         self.error: BaseException | None = None
         self.disconnected = False
         self.ended = False
+        #: What it asks of databases; None while that is nothing.
+        self.queries: Queries | None = None
         #: CPU time in nanoseconds; *running* while code of the request is being timed.
         self.cpu = 0
         self.running = False
@@ -177,6 +186,7 @@ class Exchange:
             self._measures.request_size.record(self.request_bytes, labels, self.context)
         if status is not None:
             self._measures.response_size.record(self.response_bytes, labels, self.context)
+        self._measures.queries(self, route)
         # Where the SDK's span is not the one that we know, it ends a little late.
         begun = getattr(span, "start_time", None) if self._answered else None
         span.end(None if begun is None else begun + lasted)
@@ -197,7 +207,3 @@ def _fail(span: trace.Span, error: BaseException | None) -> None:
 def _name(kind: type) -> str:
     module = kind.__module__
     return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
-
-
-#: The exchange whose code runs.
-current: ContextVar[Exchange | None] = ContextVar("otel_setup_exchange", default=None)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from opentelemetry import metrics, trace
 
-from otel_setup.catalogue.entries import http
+from otel_setup.catalogue.entries import database, http
 from otel_setup.instrumentation.http import counts
 from otel_setup.instruments import instrument, is_deferred
 
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 _SCOPE = "otel_setup"
 #: Combinations of labels; a service has tens, and one that has thousands is not remembered.
 _MOST_LABELS = 4096
+
+#: On the span of a request: the kind of query that it asked most often, and how often.
+REPEATED = "http.server.db.repeated.query"
+REPETITIONS = "http.server.db.repeated.queries"
 
 Labels = dict[str, str | int]
 
@@ -33,7 +37,33 @@ class Measures:
         self.duration = instrument(http.REQUEST_DURATION)
         self.request_size = instrument(http.REQUEST_BODY_SIZE)
         self.response_size = instrument(http.RESPONSE_BODY_SIZE)
+        self._queries = instrument(database.REQUEST_QUERIES)
+        self._query_time = instrument(database.REQUEST_QUERY_TIME)
+        self._wait_time = instrument(database.REQUEST_WAIT_TIME)
         self._labels: dict[tuple[object, ...], Labels] = {}
+
+    def queries(self, exchange: Exchange, route: str | None) -> None:
+        """Record what *exchange* asked of databases, if it did, also in its span."""
+        asked, span = exchange.queries, exchange.span
+        if asked is None:
+            return
+        labels = {"http.request.method": exchange.method}
+        if route:
+            labels["http.route"] = route
+        self._queries.record(asked.count, labels, exchange.context)
+        self._query_time.record(asked.asking, labels, exchange.context)
+        self._wait_time.record(asked.waiting, labels, exchange.context)
+        if not span.is_recording():
+            return
+        told: dict[str, str | float] = {
+            database.REQUEST_QUERIES.name: asked.count,
+            database.REQUEST_QUERY_TIME.name: asked.asking,
+            database.REQUEST_WAIT_TIME.name: asked.waiting,
+        }
+        summary, times = asked.most_repeated()
+        if times > 1:
+            told |= {REPEATED: summary, REPETITIONS: times}
+        span.set_attributes(told)
 
     def labels(self, exchange: Exchange, route: str | None, error: str | None) -> Labels:
         """Return the labels of *exchange*; the same dict for the same values."""

@@ -18,5 +18,11 @@ CREATE DATABASE :"name" OWNER :"name";
 SQL
 done
 
+# All statistics and no table; a fault of the monitoring leaves connections to services.
+# One database with the extension is enough: its view has the statements of all.
 psql --no-psqlrc --quiet --set ON_ERROR_STOP=1 --username "${POSTGRES_USER:-postgres}" \
-  --dbname postgres --command 'GRANT pg_monitor TO otel_monitor'
+  --dbname postgres <<'SQL'
+GRANT pg_read_all_stats TO otel_monitor;
+ALTER ROLE otel_monitor CONNECTION LIMIT 10;
+CREATE EXTENSION pg_stat_statements;
+SQL

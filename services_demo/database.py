@@ -48,7 +48,8 @@ def open_pool(url: str, package: str, *, max_size: int = 2) -> Pool:
         max_size=max_size,
         timeout=5,
         max_waiting=200,
-        max_idle=60,
+        # Each is a process of the server: one more than is needed goes soon.
+        max_idle=15,
         reconnect_timeout=5,
         check=_check,
         name=package.rpartition(".")[2],

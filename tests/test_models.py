@@ -9,6 +9,7 @@ import trimesh
 from pydantic import TypeAdapter, ValidationError
 
 from services_demo.shop import models
+from services_demo.shop.facts import Facts, Format
 from services_demo.shop.models import NotAModel
 
 TORUS = trimesh.creation.torus(10, 2)
@@ -17,7 +18,7 @@ STL = models.write(TORUS, "stl")
 EDIT: TypeAdapter[Any] = TypeAdapter(models.Edit)
 
 
-def edit(**parameters: Any) -> models.Facts:
+def edit(**parameters: Any) -> Facts:
     """Edit the torus and return the facts of what comes out."""
     return models.edited(STL, "stl", EDIT.validate_python(parameters))[1]
 
@@ -121,7 +122,7 @@ endsolid"""
     ],
 )
 def test_what_is_no_model_is_refused_with_the_reason(
-    content: bytes, kind: models.Format, reason: str
+    content: bytes, kind: Format, reason: str
 ) -> None:
     """Whatever the parser makes of it, the customer gets one sentence and what to do."""
     with pytest.raises(NotAModel, match=reason):

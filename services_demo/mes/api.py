@@ -16,6 +16,7 @@ from services_demo.database import Connection, Pool, open_pool
 from services_demo.mes import orders, sessions, tasks
 from services_demo.mes.answers import answer_errors, body, query
 from services_demo.mes.settings import MesSettings
+from services_demo.mes.slow.list import SlowList
 from services_demo.mes.states import State, TransitionRefused
 from services_demo.web.errors import ApiError, envelope, quoted
 from services_demo.web.pages import Page
@@ -57,6 +58,7 @@ def create_app() -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     app.extensions["settings"] = settings
     app.extensions["pool"] = open_pool(settings.mes_database_url, "services_demo.mes")
+    app.extensions["list"] = SlowList(app.extensions["pool"], settings.mes_database_url)
     app.register_blueprint(api)
     answer_errors(app)
     app.register_error_handler(TransitionRefused, refused)
@@ -111,7 +113,8 @@ def list_orders() -> Answer:
     wanted = query(OrderList)
     with pool().connection() as database:
         operator(database)
-        return orders.page_of(database, wanted.state, wanted), 200
+        page_of = current_app.extensions["list"].way(database) or orders.page_of
+        return page_of(database, wanted.state, wanted), 200
 
 
 @api.get("/operator/orders/<order_id>")

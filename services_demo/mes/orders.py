@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Orders in the MES: what arrives from the Shop, and what operators do with it."""
 
-from typing import Any
+from typing import Any, LiteralString
 from uuid import UUID
 
 from psycopg.types.json import Jsonb
@@ -28,6 +28,14 @@ from services_demo.web.errors import not_found
 from services_demo.web.pages import Page, fetch_page
 
 TRANSITIONS = instrument(catalogue.MES_TRANSITIONS)
+
+#: What the list of orders shows, of all orders or of those in one state; and in which order.
+LISTED: LiteralString = (
+    "SELECT order_id, material, quantity, state, price_cents, currency, failure, operator,"
+    " placed_at, created_at, updated_at FROM manufacturing_order"
+    " WHERE (%(state)s::text IS NULL OR state = %(state)s)"
+)
+OLDEST_FIRST: LiteralString = "created_at, order_id"
 
 
 def apply_event(connection: Connection, message: Message) -> None:
@@ -83,15 +91,7 @@ def find(connection: Connection, order_id: UUID) -> dict[str, Any]:
 
 def page_of(connection: Connection, state: State | None, page: Page) -> dict[str, Any]:
     """Return some orders, the oldest first: they have waited longest."""
-    return fetch_page(
-        connection,
-        "SELECT order_id, material, quantity, state, price_cents, currency, failure, operator,"
-        " placed_at, created_at, updated_at FROM manufacturing_order"
-        " WHERE %(state)s::text IS NULL OR state = %(state)s",
-        "created_at, order_id",
-        {"state": state},
-        page,
-    )
+    return fetch_page(connection, LISTED, OLDEST_FIRST, {"state": state}, page)
 
 
 def lock(connection: Connection, order_id: UUID) -> dict[str, Any] | None:

@@ -63,6 +63,13 @@ CREATE TABLE IF NOT EXISTS inbox (
     received_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- Which cause of a slow list somebody tries out (services_demo.mes.slow); a crash clears it.
+CREATE UNLOGGED TABLE IF NOT EXISTS slow_list (
+    one boolean PRIMARY KEY DEFAULT true CHECK (one),
+    cause text NOT NULL,
+    ends_at timestamptz NOT NULL
+);
+
 CREATE OR REPLACE FUNCTION notify_channel() RETURNS trigger LANGUAGE plpgsql AS
 $$ BEGIN PERFORM pg_notify(TG_ARGV[0], ''); RETURN NULL; END $$;
 

@@ -23,6 +23,7 @@ from services_demo.configuration import load
 from services_demo.database import Pool, open_pool
 from services_demo.messages import Material
 from services_demo.shop import library, models, orders, sessions, uploads
+from services_demo.shop.facts import Facts, Format
 from services_demo.shop.failures import OrderRoute, expect_errors
 from services_demo.shop.library import Model
 from services_demo.shop.settings import ShopSettings
@@ -116,7 +117,7 @@ async def upload(
     kind = _format_of(filename)
     with await uploads.receive(request, shop.settings.max_upload_bytes) as received:
 
-        def measure() -> models.Facts:
+        def measure() -> Facts:
             received.file.seek(0)
             return models.facts(models.read(received.file.read(), kind))
 
@@ -224,7 +225,7 @@ def _expect_orders() -> None:
     expect_errors()
 
 
-def _format_of(filename: str) -> models.Format:
+def _format_of(filename: str) -> Format:
     try:
         return models.format_of(filename)
     except models.NotAModel as error:

@@ -6,7 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from services_demo.database import Connection
-from services_demo.shop.models import Facts, Format
+from services_demo.shop.facts import Facts, Format
 from services_demo.web.errors import not_found
 
 

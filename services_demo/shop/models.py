@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
@@ -12,25 +11,16 @@ import numpy as np
 import trimesh
 from pydantic import BaseModel, ConfigDict, Field
 
+from services_demo.shop.facts import Facts, Format
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Format = Literal["stl", "obj"]
 
 _LARGEST_MM = 10_000.0
 
 
 class NotAModel(ValueError):
     """The file holds nothing that can be printed; the text says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """What the Shop tells the customer about a model."""
-
-    triangles: int
-    volume_mm3: float
-    watertight: bool
 
 
 def format_of(filename: str) -> Format:

@@ -45,6 +45,9 @@ def _arguments() -> argparse.Namespace:
     letters = commands.add_parser("dead-letters", help="list, show, replay or drop dead letters")
     letters.add_argument("words", nargs=argparse.REMAINDER, help="such as: list --json")
     letters.set_defaults(run=_dead_letters)
+    slow = commands.add_parser("slow", help="make the operators' list of orders slow, for a while")
+    slow.add_argument("words", nargs=argparse.REMAINDER, help="such as: queries --minutes 5")
+    slow.set_defaults(run=_slow)
     return parser.parse_args()
 
 
@@ -78,6 +81,14 @@ def _dead_letters(given: argparse.Namespace) -> int:
     if place is None:
         raise StackError("nothing runs, so there are no dead letters. Start it with `make demo`.")
     command, environment = company.dead_letters(place, given.words)
+    return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
+
+
+def _slow(given: argparse.Namespace) -> int:
+    place = layout.saved(os.environ)
+    if place is None:
+        raise StackError("nothing runs, so nothing can be slow. Start it with `make demo`.")
+    command, environment = company.slow(place, given.words)
     return subprocess.run(command, env={**os.environ, **environment}, check=False).returncode
 
 

@@ -34,9 +34,12 @@ _EDGE = {"OTEL_SETUP_EDGE": "untrusted"}
 #: Exports come often, so that a person who looks sees the order of a moment ago.
 _EXPORT_MILLISECONDS = "2000"
 
+#: What the company is willing to keep: the panels that forecast have something to compare with.
+_STORAGE_BYTES = "10000000000"
+
 
 def programs(layout: Layout) -> list[Program]:
-    """Return the six programs; they start when everything below them serves."""
+    """Return the services and the scanner; they start when everything below them serves."""
     return [
         _api(
             layout,
@@ -86,6 +89,7 @@ def programs(layout: Layout) -> list[Program]:
             OTEL_EXPORTER_PROMETHEUS_PORT=str(layout.port("crm_metrics")),
         ),
         _worker(layout, "crm", "CRM worker: tells customers, keeps dead letters"),
+        _storage_scanner(layout),
     ]  # fmt: skip
 
 
@@ -97,6 +101,12 @@ def dead_letters(layout: Layout, words: Sequence[str]) -> tuple[tuple[str, ...],
         "OTEL_METRICS_EXPORTER": "none",
     }
     return _launch("python", "-m", "services_demo.deadletters", *words), environment
+
+
+def slow(layout: Layout, words: Sequence[str]) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the command that makes the operators' list slow, and its environment."""
+    environment = {"MES_DATABASE_URL": database_url(layout, "mes", "mes")}
+    return (sys.executable, "-m", "services_demo.mes.slow", *words), environment
 
 
 def traffic(layout: Layout, environ: Mapping[str, str]) -> Program:
@@ -120,17 +130,29 @@ def traffic(layout: Layout, environ: Mapping[str, str]) -> Program:
 
 def _environment(layout: Layout, service: str, name: str) -> dict[str, str]:
     return {
+        **_telemetry(layout, name),
+        # The same for all, so that one user has one pseudonym; no password of anything.
+        "OTEL_SETUP_USER_KEY": f"users-{layout.secret}",
+        f"{service.upper()}_DATABASE_URL": database_url(layout, service, service),
+        "AMQP_URL": f"amqp://{RABBITMQ_USER}:{layout.secret}@{layout.address('amqp')}/%2F",
+        "S3_ENDPOINT_URL": layout.url("s3"),
+        **_s3(layout),
+    }
+
+
+def _telemetry(layout: Layout, name: str) -> dict[str, str]:
+    return {
         **_PYTHON,
         "OTEL_SERVICE_NAME": name,
         "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=demo",
         "OTEL_EXPORTER_OTLP_ENDPOINT": layout.url("otlp_http"),
         "OTEL_METRIC_EXPORT_INTERVAL": _EXPORT_MILLISECONDS,
         "OTEL_BSP_SCHEDULE_DELAY": _EXPORT_MILLISECONDS,
-        # The same for all, so that one user has one pseudonym; no password of anything.
-        "OTEL_SETUP_USER_KEY": f"users-{layout.secret}",
-        f"{service.upper()}_DATABASE_URL": database_url(layout, service, service),
-        "AMQP_URL": f"amqp://{RABBITMQ_USER}:{layout.secret}@{layout.address('amqp')}/%2F",
-        "S3_ENDPOINT_URL": layout.url("s3"),
+    }
+
+
+def _s3(layout: Layout) -> dict[str, str]:
+    return {
         "AWS_ACCESS_KEY_ID": S3_USER,
         "AWS_SECRET_ACCESS_KEY": layout.secret,
         "AWS_DEFAULT_REGION": "us-east-1",
@@ -168,4 +190,27 @@ def _worker(layout: Layout, service: str, says: str, **more: str) -> Program:
         ready=probes.consumer(
             layout.url("rabbitmq_page"), (RABBITMQ_USER, layout.secret), f"{service}.orders"
         ),
+    )
+
+
+def _storage_scanner(layout: Layout) -> Program:
+    name = "storage-scanner"
+    state = layout.folder / name / "state.json"
+    return Program(
+        name=name,
+        says="Scanner of the S3 storage: how much is stored",
+        command=(sys.executable, "-m", "otel_setup.storage"),
+        environment={
+            **_telemetry(layout, name),
+            **_s3(layout),
+            "STORAGE_SCAN_ENDPOINT": layout.url("s3"),
+            "STORAGE_SCAN_BUCKETS": "*",
+            # So often that a person who looks sees the upload of a moment ago.
+            "STORAGE_SCAN_INTERVAL": "10",
+            "STORAGE_SCAN_CAPACITY": _STORAGE_BYTES,
+            "STORAGE_SCAN_STATE_FILE": str(state),
+        },
+        directory=REPOSITORY,
+        wave=2,
+        ready=probes.file(state),
     )

@@ -79,6 +79,8 @@ def _postgres(layout: Layout) -> Program:
         "max_wal_senders": "0",
         "wal_level": "minimal",
         "max_logical_replication_workers": "0",
+        # What each statement costs.
+        "shared_preload_libraries": "pg_stat_statements",
     }
     options = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
     data = layout.folder / "postgres"

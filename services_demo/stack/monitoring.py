@@ -21,6 +21,7 @@ def programs(layout: Layout) -> list[Program]:
         _otelcol(layout),
         _zipkin(layout),
         *grafana.programs(layout),
+        _database_reader(layout),
     ]
 
 
@@ -119,6 +120,35 @@ def _otelcol(layout: Layout) -> Program:
         },
         wave=1,
         ready=probes.http(layout.url("otelcol_health") + "/"),
+    )
+
+
+def _database_reader(layout: Layout) -> Program:
+    host, port = layout.address("postgres").split(":")
+    return Program(
+        name="database-reader",
+        says="reader of PostgreSQL: sessions, locks, statements",
+        command=(sys.executable, "-m", "otel_setup.postgresql"),
+        environment={
+            "PYTHONUNBUFFERED": "1",
+            "MALLOC_ARENA_MAX": "1",
+            "OTEL_SERVICE_NAME": "platform-databases",
+            "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=demo",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": layout.url("otlp_http"),
+            "OTEL_METRIC_EXPORT_INTERVAL": "2000",
+            # It has nothing to trace.
+            "OTEL_TRACES_EXPORTER": "none",
+            "PGHOST": host,
+            "PGPORT": port,
+            "PGUSER": MONITOR_USER,
+            "PGPASSWORD": layout.secret,
+            # It has the extension with the statements of all databases.
+            "PGDATABASE": "postgres",
+        },
+        directory=REPOSITORY,
+        # Its user is made when the server is up.
+        wave=2,
+        ready=lambda: None,
     )
 
 

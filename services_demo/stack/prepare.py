@@ -28,7 +28,7 @@ _INITDB_SECONDS = 120
 #: What a run leaves behind.
 _FOLDERS = (
     *("postgres", "rabbitmq", "s3", "prometheus", "alertmanager", "otelcol", "pager", "grafana"),
-    "logs",
+    *("storage-scanner", "logs"),
 )
 
 
@@ -61,7 +61,14 @@ def databases(layout: Layout) -> None:
                     sql.Identifier(name), sql.Literal(layout.secret)
                 )
             )
-        connection.execute(sql.SQL("GRANT pg_monitor TO {}").format(sql.Identifier(MONITOR_USER)))
+        # All statistics and no table; a fault of the monitoring leaves connections to services.
+        connection.execute(
+            sql.SQL("GRANT pg_read_all_stats TO {0}; ALTER ROLE {0} CONNECTION LIMIT 10").format(
+                sql.Identifier(MONITOR_USER)
+            )
+        )
+        # One database is enough: its view has the statements of all.
+        connection.execute("CREATE EXTENSION pg_stat_statements")
         for name in DATABASES:
             connection.execute(
                 sql.SQL("CREATE DATABASE {} OWNER {}").format(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 
 import httpx
 import psycopg
@@ -48,6 +49,16 @@ def postgres(url: str) -> Probe:
             psycopg.connect(url, connect_timeout=int(_SECONDS)).close()
         except psycopg.Error as error:
             raise NotReady(f"PostgreSQL: {str(error).strip().splitlines()[-1]}") from error
+
+    return probe
+
+
+def file(path: Path) -> Probe:
+    """Ready when the part has written *path*, for parts that nobody asks anything."""
+
+    def probe() -> None:
+        if not path.is_file():
+            raise NotReady(f"{path} is not written yet")
 
     return probe
 

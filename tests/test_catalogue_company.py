@@ -184,6 +184,12 @@ def test_a_closed_set_is_what_the_code_knows(
     assert set(label(metric, key).values) == known
 
 
+def test_a_bucket_that_services_cannot_reach_is_not_told_by_the_scanner_too() -> None:
+    """They feel it first, and say what it means."""
+    alert = CATALOGUE.alerts["StorageScanFails"]
+    assert (alert.inhibited_by, alert.inhibited_on) == (("S3CallsFail",), ("aws_s3_bucket",))
+
+
 def test_a_worker_that_stopped_is_told_by_its_queue_alone() -> None:
     """The alert about the queue names the worker, and holds back the one about its silence."""
     silent, unconsumed = (CATALOGUE.alerts[n] for n in ("ServiceSilent", "QueueHasNoConsumers"))

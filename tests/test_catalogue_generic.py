@@ -26,10 +26,16 @@ from otel_setup.catalogue import (
     messaging,
     postgresql,
     process,
+    s3,
+    s3_panels,
     sdk,
+    servers,
     services,
+    sessions,
+    storage,
 )
 from otel_setup.catalogue.boards import Dashboard, Panel, Section
+from otel_setup.catalogue.entries.process import EXECUTABLE
 from otel_setup.catalogue.jobs import alive, legend, of
 from otel_setup.catalogue.model import Histogram, Metric, Text
 from otel_setup.catalogue.whole import Catalogue, Component, Scrape
@@ -37,10 +43,13 @@ from tests.otlp_sink import Sink
 from tests.programs import run
 
 COLLECTOR = Path(__file__).parents[1] / "collector" / "config.yaml"
-SERVICES = (http, http_client, messaging, process, database, sdk)
-MODULES = (*SERVICES, postgresql, host)
-PANELS = (*MODULES, message_panels, client_panels)
-COMPONENTS = (*services.COMPONENTS, postgresql.COMPONENT, host.COMPONENT)
+SERVICES = (http, http_client, messaging, s3, process, database, sdk)
+MODULES = (*SERVICES, postgresql, sessions, host, servers, storage)
+PANELS = (*MODULES, message_panels, client_panels, s3_panels)
+COMPONENTS = (
+    *services.COMPONENTS,
+    *(each.COMPONENT for each in (postgresql, sessions, host, servers, storage)),
+)
 METRICS = [metric for component in COMPONENTS for metric in component.metrics]
 ALERTS = [alert for component in COMPONENTS for alert in component.alerts]
 
@@ -115,7 +124,14 @@ def board(slug: str, module: ModuleType) -> Dashboard:
 
 def catalogue(**changes: Any) -> Catalogue:
     """Return a catalogue of generic parts only."""
-    boards = (*services.DASHBOARDS, board("databases", postgresql), board("hosts", host))
+    boards = (
+        *services.DASHBOARDS,
+        board("databases", postgresql),
+        board("sessions", sessions),
+        board("hosts", host),
+        board("servers", servers),
+        storage.DASHBOARD,
+    )
     return Catalogue(**{"title": "Mine", "components": COMPONENTS, "dashboards": boards, **changes})
 
 
@@ -134,7 +150,7 @@ def dropped() -> Iterator[re.Pattern[str]]:
 def test_services_need_no_entry_of_their_own() -> None:
     """Who has only services names them in one line: every metric has its panel and alert."""
     mine = Catalogue(title="Mine", components=services.components(), dashboards=services.DASHBOARDS)
-    assert len(mine.metrics) == 51
+    assert len(mine.metrics) == 66
 
 
 def test_all_generic_parts_make_a_catalogue() -> None:
@@ -150,7 +166,7 @@ def test_services_that_serve_their_metrics_name_the_scrape_job() -> None:
         dashboards=services.DASHBOARDS,
         scrapes=(Scrape(job="mine", says="My own services."),),
     )
-    assert [(each.scraped, each.owner) for each in mine.components] == [(("mine",), "shop")] * 6
+    assert [(each.scraped, each.owner) for each in mine.components] == [(("mine",), "shop")] * 7
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda each: each.__name__.rsplit(".", 1)[-1])
@@ -220,6 +236,9 @@ def test_nobody_is_told_twice_of_a_slow_database() -> None:
         "ServiceRequestsPileUp",
         "DatabaseQueriesSlow",
         "DatabasePoolExhausted",
+        "DatabaseConnectionsComeLate",
+        "S3AnswersSlowly",
+        "S3TransfersSlow",
         "ProcessUsesAllCpu",
     )
     assert slow.inhibited_on == ("job",)
@@ -234,8 +253,11 @@ def test_a_histogram_of_upstream_has_the_bounds_of_its_entry(entry: Histogram) -
     """A bound that nobody measures would make an objective that is never met."""
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], shutdown_on_exit=False, views=views())
-    # Instrumentations of HTTP, and ours of messages, advise bounds for durations; others none.
-    advised = ("http.server.request.duration", "http.client.request.duration", "messaging.")
+    # Instrumentations of HTTP, and ours of messages and S3, advise bounds; others none.
+    advised = (
+        *("http.server.request.duration", "http.client.request.duration"),
+        *("messaging.", "aws.s3.", "storage.", "db.client.connection.", "http.server.db."),
+    )
     advice = list(entry.buckets) if entry.name.startswith(advised) else None
     provider.get_meter("upstream").create_histogram(
         entry.name, entry.unit, explicit_bucket_boundaries_advisory=advice
@@ -264,7 +286,9 @@ def test_what_a_service_sends_is_in_the_catalogue() -> None:
     for name, labels in kept.items():
         if name.startswith("otel.sdk.") and "error.type" in entries[name].attributes:
             labels.add("error.type")
-    assert kept == {name: set(entries[name].attributes) for name in kept}
+    # Nor is the one of servers, which the Collector measures.
+    of_servers = set(EXECUTABLE)
+    assert kept == {name: set(entries[name].attributes) - of_servers for name in kept}
     assert {"http.server.request.body.size", "otel.sdk.exporter.span.exported"} <= kept.keys()
 
 

@@ -76,6 +76,30 @@ def test_a_service_has_its_native_environment(name: str, place: Layout) -> None:
     assert SERVICES[name]["environment"] == {**_environment(place, name), **listens}
 
 
+def test_the_scanner_of_the_storage_starts_as_it_does_natively(place: Layout) -> None:
+    """Its state lies in a volume; all else is the same, but for names in place of addresses."""
+    own = {"STORAGE_SCAN_STATE_FILE": "/var/lib/storage-scanner/state.json"}
+    environment = {**_environment(place, "storage-scanner"), **own}
+    service = SERVICES["storage-scanner"]
+
+    assert [
+        Path(_native(place)["storage-scanner"].command[0]).name[:6],
+        *service["command"][1:],
+    ] == [
+        "python",
+        *_native(place)["storage-scanner"].command[1:],
+    ]
+    assert service["environment"] == environment
+
+
+def test_the_reader_of_databases_starts_as_it_does_natively(place: Layout) -> None:
+    """The command and the variables are the same, but for names in place of addresses."""
+    environment = {**_environment(place, "database-reader"), "PGHOST": "postgres", "PGPORT": "5432"}
+
+    assert SERVICES["database-reader"]["command"] == _command(place, "database-reader")
+    assert SERVICES["database-reader"]["environment"] == environment
+
+
 @pytest.mark.parametrize("name", ["prometheus", "alertmanager"])
 def test_prometheus_and_alertmanager_have_their_native_flags(name: str, place: Layout) -> None:
     """But for the paths and addresses, which are the container's own."""
@@ -216,7 +240,8 @@ def test_programs_have_their_native_versions() -> None:
 
 _QUESTIONS = (
     """
-    SELECT rolname, rolcanlogin, rolsuper, rolcreatedb, rolpassword LIKE 'SCRAM-SHA-256$%'
+    SELECT rolname, rolcanlogin, rolsuper, rolcreatedb, rolconnlimit,
+      rolpassword LIKE 'SCRAM-SHA-256$%'
     FROM pg_authid WHERE rolname !~ '^pg_' ORDER BY 1
     """,
     """
@@ -227,6 +252,7 @@ _QUESTIONS = (
     SELECT datname, pg_get_userbyid(datdba), pg_encoding_to_char(encoding), datcollate
     FROM pg_database ORDER BY 1
     """,
+    "SELECT extname FROM pg_extension ORDER BY 1",
 )
 
 
@@ -289,6 +315,6 @@ def test_the_script_makes_the_users_that_the_native_stack_makes(tmp_path: Path) 
         made = _users_and_databases(theirs)
 
         assert made == _users_and_databases(ours)
-        assert ("otel_monitor", "pg_monitor", False) in made
+        assert ("otel_monitor", "pg_read_all_stats", False) in made
         with psycopg.connect(infrastructure.database_url(container, "shop", "shop")) as connection:
             assert connection.execute("SELECT current_user").fetchone() == ("shop",)

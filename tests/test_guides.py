@@ -28,16 +28,18 @@ PAGES = [
     *(
         f"docs/{name}.md"
         for name in (
-            *("architecture", "configuration-file", "dead-letters", "doctor", "in-production"),
-            "logs",
-            *("rabbitmq", "running", "settings", "testing"),
+            *("architecture", "configuration-file", "databases", "dead-letters", "doctor"),
+            *("hosts-and-servers", "in-production", "logs"),
+            *("rabbitmq", "running", "s3", "settings", "slow-page", "storage-size", "testing"),
         )
     ),
     *(f"docs/add-a-{name}.md" for name in ("metric", "service")),
-    *("docs/read-the-dashboards.md", "docs/on-call-first-hour.md"),
+    *("docs/read-the-dashboards.md", "docs/on-call-first-hour.md", "docs/ru/slow-page.md"),
 ]
 #: Guides that name dashboards and panels, in italics.
-ABOUT_DASHBOARDS = [page for page in PAGES if page.endswith(("-dashboards.md", "-hour.md"))]
+ABOUT_DASHBOARDS = [
+    page for page in PAGES if page.endswith(("-dashboards.md", "-hour.md", "docs/slow-page.md"))
+]
 
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _ITALIC = re.compile(r"(?<![*\w])\*([^*\n]+)\*(?!\*)")

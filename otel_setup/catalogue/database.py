@@ -9,16 +9,31 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from otel_setup.catalogue.alerts.database import ALERTS, SLOW_SECONDS
-from otel_setup.catalogue.boards import Panel, Query, Threshold
+from otel_setup.catalogue.alerts.database import ALERTS, MANY_QUERIES, SLOW_SECONDS
+from otel_setup.catalogue.boards import Dashboard, Panel, Query, Section, Threshold, Variable
+from otel_setup.catalogue.connection_panels import (
+    kept,
+    pool,
+    refused,
+    timeouts,
+    waiting,
+    waits,
+)
 from otel_setup.catalogue.entries.database import (
+    CONNECT_FAILURES,
     CONNECTIONS,
     CONNECTIONS_MAX,
     OPERATION_DURATION,
     PENDING_REQUESTS,
+    REQUEST_QUERIES,
+    REQUEST_QUERY_TIME,
+    REQUEST_WAIT_TIME,
     RETURNED_ROWS,
+    TIMEOUTS,
+    USE_TIME,
+    WAIT_TIME,
 )
-from otel_setup.catalogue.jobs import alive, of
+from otel_setup.catalogue.jobs import of
 from otel_setup.catalogue.model import Source, Text
 from otel_setup.catalogue.promql import highest, mean, or_zero, quantile, rate
 from otel_setup.catalogue.whole import Component
@@ -28,18 +43,32 @@ __all__ = [
     "COMPONENT",
     "CONNECTIONS",
     "CONNECTIONS_MAX",
+    "CONNECT_FAILURES",
+    "DASHBOARD",
     "METRICS",
     "OPERATION_DURATION",
     "PENDING_REQUESTS",
+    "REQUEST_QUERIES",
+    "REQUEST_QUERY_TIME",
+    "REQUEST_WAIT_TIME",
     "RETURNED_ROWS",
+    "TIMEOUTS",
+    "USE_TIME",
+    "WAIT_TIME",
     "component",
     "duration",
     "failures",
+    "kept",
+    "many_queries",
+    "of_requests",
     "pool",
     "queries",
+    "refused",
     "returned",
     "slowest",
+    "timeouts",
     "waiting",
+    "waits",
 ]
 
 METRICS = (
@@ -48,12 +77,20 @@ METRICS = (
     CONNECTIONS,
     CONNECTIONS_MAX,
     PENDING_REQUESTS,
+    TIMEOUTS,
+    WAIT_TIME,
+    USE_TIME,
+    CONNECT_FAILURES,
+    REQUEST_QUERIES,
+    REQUEST_QUERY_TIME,
+    REQUEST_WAIT_TIME,
 )
 
 _DATABASE = ("db.namespace",)
 _CLIENT = ("job", "db.namespace")
-_POOL = ("job", "db.client.connection.pool.name")
-_OPERATION = "{{db_namespace}} {{db_operation_name}}"
+_STATEMENT = (*_DATABASE, "db.operation.name", "db.collection.name")
+_STATEMENT_NAME = "{{db_namespace}} {{db_operation_name}} {{db_collection_name}}"
+_ROUTE = ("job", "http.route")
 
 
 def queries(
@@ -118,10 +155,10 @@ def slowest(
     jobs: str = "", *, rows: tuple[str, ...] = (), leads_to: str = "", title: str = ""
 ) -> Panel:
     """Return the ten kinds of query with the highest p95."""
-    each = quantile(0.95, OPERATION_DURATION, by=(*_DATABASE, "db.operation.name"), where=of(jobs))
+    each = quantile(0.95, OPERATION_DURATION, by=_STATEMENT, where=of(jobs))
     return Panel(
         title=title or Text("Which queries are slow (p95)?", "Какие запросы медленные (p95)?"),
-        queries=(Query(highest(10, each), _OPERATION),),
+        queries=(Query(highest(10, each), _STATEMENT_NAME),),
         why=Text(
             "Slow reads ask for an index or a limit, slow writes for shorter transactions.",
             "Медленному чтению нужен индекс или ограничение, медленной записи короткие транзакции.",
@@ -136,52 +173,58 @@ def slowest(
 def returned(
     jobs: str = "", *, rows: tuple[str, ...] = (), leads_to: str = "", title: str = ""
 ) -> Panel:
-    """Return how many rows a query returns or changes on average, by database."""
-    each = mean(RETURNED_ROWS, by=(*_DATABASE, "db.operation.name"), where=of(jobs))
+    """Return the ten kinds of query that return or change most rows on average."""
+    each = mean(RETURNED_ROWS, by=_STATEMENT, where=of(jobs))
     return Panel(
         title=title or Text("Rows for each query, on average", "Строк на запрос, в среднем"),
-        queries=(Query(each, _OPERATION),),
+        queries=(Query(highest(10, each), _STATEMENT_NAME),),
         rows=rows,
         leads_to=leads_to,
     )
 
 
-def pool(
+def many_queries(
     jobs: str = "", *, rows: tuple[str, ...] = (), leads_to: str = "", title: str = ""
 ) -> Panel:
-    """Return how full the fullest pool of each service is."""
-    each = ("instance", *_POOL)
-    used = alive(CONNECTIONS, by=each, where=of(jobs, **{"db.client.connection.state": "used"}))
-    share = used / alive(CONNECTIONS_MAX, by=each, where=of(jobs))
+    """Return the ten routes whose requests make most queries (p95)."""
+    each = quantile(0.95, REQUEST_QUERIES, by=_ROUTE, where=of(jobs))
     return Panel(
-        title=title or Text("How full is the fullest pool?", "Насколько полон самый полный пул?"),
-        queries=(Query(replace(share, text=f"max by (job) ({share.text})"), "{{job}}"),),
+        title=title or Text("Queries for each request (p95)", "Запросов к базе на один HTTP (p95)"),
+        queries=(Query(highest(10, each), "{{job}} {{http_route}}"),),
         why=Text(
-            "Each process has a pool of its own, and the fullest one makes its requests wait.",
-            "У каждого процесса свой пул, и в самом полном запросы начинают ждать.",
+            "A page that asks once for each of its rows stands out here, and nowhere else.",
+            "Страница, которая спрашивает о каждой своей строке отдельно, видна только здесь.",
         ),
         rows=rows,
         leads_to=leads_to,
-        thresholds=(Threshold(1, "warning"),),
-        most=1,
+        shape="bars",
+        thresholds=(Threshold(MANY_QUERIES, "warning"),),
     )
 
 
-def waiting(
+def of_requests(
     jobs: str = "", *, rows: tuple[str, ...] = (), leads_to: str = "", title: str = ""
 ) -> Panel:
-    """Return how many requests wait for a connection."""
+    """Return how long requests are in queries, and wait for connections (p95)."""
     return Panel(
-        title=title or Text("Requests waiting for a connection", "Запросы, ждущие соединения"),
-        queries=(Query(alive(PENDING_REQUESTS, by=["job"], where=of(jobs)), "{{job}}"),),
+        title=title or Text("The database's part of a request", "Доля базы в HTTP-запросе"),
+        queries=(
+            Query(
+                quantile(0.95, REQUEST_QUERY_TIME, by=["job"], where=of(jobs)), "{{job}} queries"
+            ),
+            Query(quantile(0.95, REQUEST_WAIT_TIME, by=["job"], where=of(jobs)), "{{job}} waiting"),
+        ),
+        why=Text(
+            "p95 of all queries of a request together, and of all its waits for a connection.",
+            "p95 суммы всех запросов к базе и всех ожиданий соединения за один HTTP-запрос.",
+        ),
         rows=rows,
         leads_to=leads_to,
-        thresholds=(Threshold(1, "warning"),),
     )
 
 
 def component(
-    *, owner: str = "platform", dashboard: str = "services", scraped: tuple[str, ...] = ()
+    *, owner: str = "platform", dashboard: str = "database-clients", scraped: tuple[str, ...] = ()
 ) -> Component:
     """
     Return the component whose alerts go to *owner* and lead to *dashboard*.
@@ -200,3 +243,33 @@ def component(
 
 
 COMPONENT = component()
+
+_JOB = "~$job"
+
+DASHBOARD = Dashboard(
+    slug="database-clients",
+    title=Text("Database clients", "Клиенты баз данных"),
+    asks=Text(
+        "Does this service wait for its database, for a connection to it, or for itself?",
+        "Чего ждёт этот сервис: базу, соединение с ней или самого себя?",
+    ),
+    sections=(
+        Section(
+            title=Text("Do queries work?", "Работают ли запросы?"),
+            panels=(queries(_JOB), failures(_JOB), duration(_JOB)),
+        ),
+        Section(
+            title=Text("Which queries?", "Какие именно запросы?"),
+            panels=(slowest(_JOB), returned(_JOB), many_queries(_JOB), of_requests(_JOB)),
+        ),
+        Section(
+            title=Text("Does it wait for connections?", "Ждёт ли он соединений?"),
+            panels=(pool(_JOB), waiting(_JOB), waits(_JOB), timeouts(_JOB)),
+        ),
+        Section(
+            title=Text("Why is there none?", "Почему их нет?"),
+            panels=(kept(_JOB), refused(_JOB)),
+        ),
+    ),
+    variables=(Variable(name="job", label="job", metric=CONNECTIONS_MAX),),
+)

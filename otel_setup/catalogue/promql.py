@@ -379,8 +379,14 @@ def _histogram(metric: Metric, function: str) -> Histogram:
 
 def _count_unit(metric: Metric) -> str:
     # What a histogram of durations counts is named before ".duration" and the like.
-    words = {"http": "{request}", "db": "{query}", "messaging": "{message}"}
-    return words.get(metric.name.split(".")[0], "{event}")
+    words = {
+        "http.": "{request}",
+        "db.": "{query}",
+        "messaging.": "{message}",
+        "aws.s3.client.transfer.": "{transfer}",
+        "aws.": "{call}",
+    }
+    return next((word for start, word in words.items() if metric.name.startswith(start)), "{event}")
 
 
 def _per_second(unit: str) -> str:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """
-Any service at a glance: three dashboards with the variable ``job``, and the components they show.
+Any service at a glance: five dashboards with the variable ``job``, and the components they show.
 
 They need nothing but `otel_setup` in the services::
 
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from otel_setup.catalogue import database, http, http_client, messaging, process, sdk, users
+from otel_setup.catalogue import database, http, http_client, messaging, process, s3, sdk, users
 from otel_setup.catalogue.boards import Dashboard, Section, Variable
 from otel_setup.catalogue.model import Text
 from otel_setup.catalogue.whole import Component
@@ -25,32 +25,43 @@ _JOB = "~$job"
 
 #: Alert → what explains it when it happens to the same service.
 _CAUSES: Mapping[str, tuple[str, ...]] = {
-    "ServiceIsSlow": ("DatabaseQueriesSlow", "DatabasePoolExhausted", "ProcessUsesAllCpu"),
+    "ServiceIsSlow": (
+        "DatabaseQueriesSlow",
+        "DatabasePoolExhausted",
+        "DatabaseConnectionsComeLate",
+        "S3AnswersSlowly",
+        "S3TransfersSlow",
+        "ProcessUsesAllCpu",
+    ),
 }
 
 #: Alerts about who calls and who is called.
 _OF_CALLERS = ("OneUserFloods", "CallsFail")
 
 
-def components(
+def components(  # noqa: PLR0913 - all are a choice
     *,
     owner: str = "platform",
     dashboard: str = "services",
     callers: str = "callers",
     scraped: tuple[str, ...] = (),
     messages: Component | None = None,
+    storage: Component | None = None,
 ) -> tuple[Component, ...]:
     """
-    Return the components of services: HTTP, calls, messages, processes, database clients, the SDK.
+    Return the components of services: HTTP, calls, messages, S3, processes, databases, the SDK.
 
     An alert of one that is only the consequence of another's is held back by it. Alerts lead to
     *dashboard*, those about users and calls to *callers*. *scraped* names the jobs that Prometheus
-    scrapes, if services serve /metrics themselves. *messages* is what `messaging.component` makes
-    of your choices, instead of what it makes without any.
+    scrapes, if services serve /metrics themselves. *messages* and *storage* are what
+    `messaging.component` and `s3.component` make of your choices, instead of what they make
+    without any.
     """
-    parts = (http, http_client, process, database, sdk)
+    parts = (http, http_client, process, sdk)
     made = [each.component(owner=owner, dashboard=dashboard, scraped=scraped) for each in parts]
     made.insert(2, messages or messaging.component(owner=owner, scraped=scraped))
+    made.insert(3, storage or s3.component(owner=owner, scraped=scraped))
+    made.insert(5, database.component(owner=owner, scraped=scraped))
     return tuple(_linked(_elsewhere(each, callers)) for each in made)
 
 
@@ -101,15 +112,11 @@ DASHBOARD = Dashboard(
         Section(
             title=Text("Does it wait for its database?", "Ждёт ли он базу данных?"),
             panels=(
-                database.duration(_JOB),
-                database.slowest(_JOB),
-                database.pool(_JOB),
-                database.waiting(_JOB),
+                database.of_requests(_JOB, leads_to="database-clients"),
+                database.waiting(_JOB, leads_to="database-clients"),
+                database.duration(_JOB, leads_to="database-clients"),
+                database.failures(_JOB, leads_to="database-clients"),
             ),
-        ),
-        Section(
-            title=Text("What does it ask of its database?", "Что он просит у базы данных?"),
-            panels=(database.queries(_JOB), database.failures(_JOB), database.returned(_JOB)),
         ),
         Section(
             title=Text("Does it lack CPU or memory?", "Хватает ли процессора и памяти?"),
@@ -124,7 +131,7 @@ DASHBOARD = Dashboard(
             panels=(sdk.spans(_JOB), sdk.lost(_JOB), sdk.queue(_JOB), sdk.points(_JOB)),
         ),
     ),
-    variables=(Variable(name="job", label="job", metric=process.CPU_TIME),),
+    variables=(Variable(name="job", label="job", metric=process.COLLECTIONS),),
 )
 
 CALLERS = Dashboard(
@@ -152,7 +159,7 @@ CALLERS = Dashboard(
             ),
         ),
     ),
-    variables=(Variable(name="job", label="job", metric=process.CPU_TIME),),
+    variables=(Variable(name="job", label="job", metric=process.COLLECTIONS),),
 )
 
-DASHBOARDS = (DASHBOARD, CALLERS, messaging.DASHBOARD)
+DASHBOARDS = (DASHBOARD, CALLERS, messaging.DASHBOARD, s3.DASHBOARD, database.DASHBOARD)

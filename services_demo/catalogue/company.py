@@ -15,9 +15,13 @@ from otel_setup.catalogue import (
     programs,
     prometheus,
     rabbitmq,
+    s3,
     scraping,
+    servers,
     services,
+    sessions,
     slo,
+    storage,
 )
 from otel_setup.catalogue.model import Text
 from otel_setup.catalogue.whole import Catalogue, Component, Scrape
@@ -51,7 +55,8 @@ def _explained(component: Component, causes: Mapping[str, tuple[str, ...]]) -> C
 
 #: A server that is away is told once, not by each of its clients.
 _OF_SERVICES = {
-    "DatabaseQueriesFail": ("PostgresSilent",),
+    "DatabaseQueriesFail": ("PostgresDown", "PostgresSilent"),
+    "DatabaseRefusesConnections": ("PostgresDown", "PostgresSilent"),
     # What waits long is handled late, and that is what customers feel.
     "MessagesWaitLong": ("EventsDelayed",),
     "ServiceLosesSpans": ("CollectorDown",),
@@ -77,16 +82,23 @@ CATALOGUE = Catalogue(
         bus.COMPONENT,
         deadletters.COMPONENT,
         *(
-            _told_to_its_team(_explained(each, _OF_SERVICES))
-            for each in services.components(scraped=(_DIRECT,), messages=_MESSAGES)
+            _told_to_its_team(told_once.clients(_explained(each, _OF_SERVICES)))
+            for each in services.components(
+                scraped=(_DIRECT,),
+                messages=_MESSAGES,
+                storage=s3.component(dashboard="s3", scraped=(_DIRECT,)),
+            )
         ),
         # Services say which of them loses its connections, and why.
         _explained(
             told_once.broker(rabbitmq.COMPONENT), {"ConnectionsFlap": ("ClientsLoseConnections",)}
         ),
         # The Collector asks it: without the Collector nobody knows.
-        _explained(postgresql.COMPONENT, {"PostgresSilent": ("CollectorDown",)}),
+        _explained(postgresql.COMPONENT, {"PostgresSilent": ("CollectorDown", "PostgresDown")}),
+        told_once.locks(sessions.component(dashboard="postgresql")),
+        told_once.scans(storage.COMPONENT),
         host.component(dashboard="crm-hosts"),
+        servers.component(),
         told_once.silence(collector.COMPONENT),
         scraping.COMPONENT,
         prometheus.COMPONENT,

@@ -22,9 +22,13 @@ from otel_setup.catalogue import (
     programs,
     prometheus,
     rabbitmq,
+    s3,
     scraping,
+    servers,
     services,
+    sessions,
     slo,
+    storage,
     users,
 )
 from otel_setup.catalogue.boards import Dashboard, Panel, Section
@@ -211,8 +215,8 @@ BROKER = Dashboard(
         Section(
             title=Text("Does its host have enough?", "Хватает ли ресурсов узлу?"),
             panels=(
-                host.cpu(rows=("Q6",), leads_to="hosts"),
-                host.memory_left(rows=("Q6",), leads_to="hosts"),
+                servers.cpu("rabbitmq", rows=("Q6",), leads_to="hosts"),
+                servers.memory_share("rabbitmq", rows=("Q6",), leads_to="hosts"),
             ),
         ),
     ),
@@ -249,16 +253,7 @@ MES = Dashboard(
             panels=(
                 http.requests(mes.JOB, rows=("M1",), leads_to="services"),
                 http.answers(mes.JOB, rows=("M2",), leads_to="services"),
-                http.latency(
-                    mes.JOB,
-                    route=mes.ORDER_LIST,
-                    method="GET",
-                    rows=("M3",),
-                    leads_to="databases",
-                    title=Text(
-                        "How long does the order list take?", "Сколько грузится список заказов?"
-                    ),
-                ),
+                panels.list_time(rows=("M3",), leads_to="order-list"),
             ),
         ),
         Section(
@@ -273,6 +268,35 @@ MES = Dashboard(
         Section(
             title=Text("Where are the orders?", "Где заказы?"),
             panels=(panels.orders_by_state(in_mes=True),),
+        ),
+    ),
+)
+
+ORDER_LIST = Dashboard(
+    slug="order-list",
+    title=Text("MES: the operators' list of orders", "MES: список заказов операторов"),
+    asks=Text(
+        "Why is the list slow: does it wait for a connection, for one query or for many?",
+        "Почему тормозит список: ждёт ли он соединения, одного запроса к базе или многих?",
+    ),
+    sections=(
+        Section(
+            title=Text("Why is the operators' list slow?", "Почему тормозит список операторов?"),
+            panels=(
+                panels.list_time(rows=("M6",), leads_to="services"),
+                panels.list_waits(rows=("M6",), leads_to="database-clients"),
+                panels.list_query_time(rows=("M6",), leads_to="database-clients"),
+                panels.list_queries(rows=("M6",), leads_to="database-clients"),
+            ),
+        ),
+        Section(
+            title=Text("Which statement, and why it?", "Какой запрос к базе и почему он?"),
+            panels=(
+                panels.statements(rows=("M6",), leads_to="postgresql"),
+                panels.statement_rows(rows=("M6",), leads_to="database-clients"),
+                panels.lock_waits(rows=("M6",), leads_to="postgresql"),
+                panels.connections_kept(rows=("M6",), leads_to="database-clients"),
+            ),
         ),
     ),
 )
@@ -357,33 +381,43 @@ S3 = Dashboard(
     slug="s3",
     title=Text("S3: 3D models", "S3: 3D-модели"),
     asks=Text(
-        "Do models get into the storage and out of it? Seen from the services around it; the "
-        "storage has no metrics of its own yet.",
-        "Попадают ли модели в хранилище и обратно? Взгляд со стороны сервисов: собственных "
-        "метрик у хранилища пока нет.",
+        "Do models get into the storage and out of it, fast enough, and is there room for them?",
+        "Попадают ли модели в хранилище и обратно, достаточно ли быстро и хватает ли места?",
     ),
     sections=(
         Section(
-            title=Text("Utilization: how much is moved?", "Утилизация: сколько передаётся?"),
+            title=Text("Utilization: is there room, and speed?", "Утилизация: место и скорость"),
             panels=(
-                http.uploads(shop.JOB, leads_to="shop"),
-                host.disk(leads_to="hosts"),
-                host.disk_speed(leads_to="hosts"),
+                storage.room(rows=("F1",), leads_to="storage"),
+                _used(s3.speed(rows=("F2",), leads_to="s3-clients")),
+                _used(s3.moved(rows=("F2",), leads_to="s3-clients")),
+                _used(s3.active(leads_to="s3-clients")),
             ),
         ),
         Section(
             title=Text("Saturation: does anybody wait?", "Насыщенность: кто-нибудь ждёт?"),
             panels=(
-                host.disk_use(leads_to="hosts"),
-                host.memory_left(leads_to="hosts"),
+                _used(s3.first_byte(leads_to="s3-clients")),
+                s3.throttles(leads_to="s3-clients"),
+                servers.memory_share("versitygw", rows=("F4",), leads_to="hosts"),
                 panels.mesh_cpu(leads_to="shop"),
             ),
         ),
         Section(
             title=Text("Errors: what fails?", "Ошибки: что падает?"),
             panels=(
-                panels.file_failures(leads_to="shop"),
-                panels.unreadable_models(leads_to="mes"),
+                _used(s3.failing(rows=("F3",), leads_to="s3-clients")),
+                _used(s3.server_errors(rows=("F3",), leads_to="s3-clients")),
+                s3.errors(rows=("F3",), leads_to="s3-clients"),
+                s3.retries(leads_to="s3-clients"),
+            ),
+        ),
+        Section(
+            title=Text("Rate and duration", "Частота и длительность"),
+            panels=(
+                _used(s3.calls(leads_to="s3-clients")),
+                _used(s3.latency(leads_to="s3-clients")),
+                _used(s3.outcomes(leads_to="s3-clients")),
             ),
         ),
     ),
@@ -400,22 +434,71 @@ DATABASES = Dashboard(
         Section(
             title=Text("Do queries work?", "Работают ли запросы?"),
             panels=(
-                database.queries(rows=("D1",), leads_to="services"),
-                database.failures(rows=("D1",), leads_to="services"),
-                database.duration(rows=("D1",), leads_to="services"),
+                database.queries(rows=("D1",), leads_to="database-clients"),
+                database.failures(rows=("D1",), leads_to="database-clients"),
+                database.duration(rows=("D1",), leads_to="database-clients"),
             ),
         ),
         Section(
             title=Text("Do services wait for connections?", "Ждут ли сервисы соединений?"),
             panels=(
-                database.pool(rows=("D1",), leads_to="services"),
-                database.waiting(rows=("D1",), leads_to="services"),
+                database.pool(rows=("D1",), leads_to="database-clients"),
+                database.waiting(rows=("D1",), leads_to="database-clients"),
+                database.waits(rows=("D1",), leads_to="database-clients"),
+                database.timeouts(rows=("D1",), leads_to="database-clients"),
+            ),
+        ),
+        Section(
+            title=Text("Why is there none?", "Почему их нет?"),
+            panels=(
+                database.kept(leads_to="database-clients"),
+                database.refused(rows=("D1",), leads_to="database-clients"),
                 postgresql.connections(rows=("D1",)),
                 postgresql.fullness(rows=("D1",)),
             ),
         ),
         Section(
-            title=Text("Is the server well?", "Здоров ли сервер?"),
+            title=Text("Or does the server make them wait?", "Или заставляет ждать сам сервер?"),
+            panels=(
+                sessions.answers(rows=("D1",), leads_to="postgresql"),
+                sessions.sessions(rows=("D1",), leads_to="postgresql"),
+                sessions.waiting(leads_to="postgresql"),
+                _used(sessions.statements(leads_to="postgresql")),
+            ),
+        ),
+    ),
+)
+
+POSTGRESQL = Dashboard(
+    slug="postgresql",
+    title=Text("PostgreSQL from inside", "PostgreSQL изнутри"),
+    asks=Text(
+        "Who holds up whom, which statement costs most, and what fills the server?",
+        "Кто кого держит, какой запрос дороже всех и чем занят сервер?",
+    ),
+    sections=(
+        Section(
+            title=Text("Does one wait for another?", "Ждут ли они друг друга?"),
+            panels=(
+                sessions.waiting(),
+                sessions.waits(),
+                sessions.transactions(),
+                sessions.locks(),
+            ),
+        ),
+        Section(
+            title=Text("Which statement is it?", "Какой это запрос?"),
+            panels=(_used(sessions.statements()), _used(sessions.mean_time())),
+        ),
+        Section(
+            title=Text("Does the server have enough?", "Хватает ли серверу ресурсов?"),
+            panels=(
+                servers.cpu("postgresql", leads_to="hosts"),
+                servers.memory("postgresql", leads_to="hosts"),
+            ),
+        ),
+        Section(
+            title=Text("Does it work well?", "Хорошо ли он работает?"),
             panels=(
                 postgresql.transactions(),
                 postgresql.deadlocks(),
@@ -462,6 +545,10 @@ CRM_HOSTS = Dashboard(
                 host.disk(leads_to="hosts"),
             ),
         ),
+        Section(
+            title=Text("Servers: who takes it?", "Серверы: кто это занимает?"),
+            panels=(servers.cpu(leads_to="hosts"), servers.memory(leads_to="hosts")),
+        ),
     ),
 )
 
@@ -480,6 +567,10 @@ HOSTS = Dashboard(
         Section(
             title=Text("Memory", "Память"),
             panels=(host.memory(), host.memory_left(), host.kills()),
+        ),
+        Section(
+            title=Text("Whose is it?", "Кто это занимает?"),
+            panels=(servers.cpu(rows=("Q6", "F4")), servers.memory(rows=("Q6", "F4"))),
         ),
         Section(
             title=Text("Disks", "Диски"),
@@ -604,11 +695,14 @@ DASHBOARDS = (
     OVERVIEW,
     SHOP,
     MES,
+    ORDER_LIST,
     RABBITMQ,
     DEAD_LETTERS,
     BROKER,
     S3,
+    storage.dashboard(rows=("F1",)),
     DATABASES,
+    POSTGRESQL,
     CRM_HOSTS,
     HOSTS,
     *services.DASHBOARDS,

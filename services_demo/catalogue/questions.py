@@ -211,10 +211,6 @@ _MES = (
             "Is it the database, the size of the page, or the pool?",
             "Виновата база данных, размер страницы или пул соединений?",
         ),
-        missing=Text(
-            "How long a request waits for the pool, and how many queries it makes.",
-            "Сколько запрос ждёт пул соединений и сколько запросов к базе он делает.",
-        ),
     ),
     Question(
         id="M7",
@@ -329,10 +325,6 @@ _STORES = (
         method="USE: utilization",
         asks=Text("Size of S3 storage", "Размер хранилища S3"),
         answers=Text("When is it full?", "Когда закончится место?"),
-        missing=Text(
-            "A scanner of the buckets. The free space of the disk that holds them is shown.",
-            "Сканер бакетов. Свободное место диска, на котором они лежат, уже показано.",
-        ),
     ),
     Question(
         id="F2",
@@ -343,10 +335,6 @@ _STORES = (
             "Скорость загрузки файлов в S3 и скачивания из него",
         ),
         answers=Text("Is the storage what is slow?", "Хранилище ли тормозит?"),
-        missing=Text(
-            "Bytes and seconds of the S3 clients. What customers upload to the Shop is shown.",
-            "Байты и секунды клиентов S3. Загрузка файлов клиентами в Магазин уже показана.",
-        ),
     ),
     Question(
         id="F3",
@@ -354,12 +342,6 @@ _STORES = (
         method="USE: errors",
         asks=Text("Number of HTTP 500 for S3", "Число ответов HTTP 500 и ошибок у S3"),
         answers=Text("Do uploads or downloads fail?", "Не падают ли загрузки и скачивания?"),
-        missing=Text(
-            "Errors of the S3 clients by code. Uploads and prices that fail because of the storage "
-            "are shown.",
-            "Ошибки клиентов S3 по кодам. Загрузки и расчёты цены, упавшие из-за хранилища, уже "
-            "показаны.",
-        ),
     ),
     Question(
         id="F4",
@@ -368,10 +350,6 @@ _STORES = (
         asks=Text("Memory utilisation for S3", "Утилизация памяти сервера S3"),
         answers=Text(
             "Does the storage server have enough?", "Хватает ли памяти серверу хранилища?"
-        ),
-        missing=Text(
-            "The memory of the storage's own process. That of its host is shown.",
-            "Память самого процесса хранилища. Память его хоста уже показана.",
         ),
     ),
     Question(

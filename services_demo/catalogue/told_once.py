@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One fault of the company that the broker and a service see is told by one of them."""
+"""One fault of the company that a server and its clients see is told by one of them."""
 
 from __future__ import annotations
 
@@ -31,6 +31,21 @@ def silence(component: Component) -> Component:
     return _with(component, ServiceSilent=_unless_its_queue_tells)
 
 
+def scans(component: Component) -> Component:
+    """Have a bucket that services cannot reach be told by them alone, not by the scanner too."""
+    return _with(component, StorageScanFails=_unless_its_users_tell)
+
+
+def locks(component: Component) -> Component:
+    """Have *component*, the databases from inside, name a database the way its clients do."""
+    return _with(component, PostgresLocksPileUp=_of_its_database)
+
+
+def clients(component: Component) -> Component:
+    """Have slow queries of *component* that wait for locks be told by the locks alone."""
+    return _with(component, DatabaseQueriesSlow=_unless_locks_tell)
+
+
 def _with(component: Component, **changes: Callable[[Alert], Alert]) -> Component:
     alerts = tuple(
         changes[alert.name](alert) if alert.name in changes else alert for alert in component.alerts
@@ -40,6 +55,19 @@ def _with(component: Component, **changes: Callable[[Alert], Alert]) -> Componen
 
 def _of_its_worker(alert: Alert) -> Alert:
     return replace(alert, labels={**alert.labels, "job": _WORKER_OF_QUEUE})
+
+
+def _of_its_database(alert: Alert) -> Alert:
+    name = "{{ $labels.postgresql_database_name }}"
+    return replace(alert, labels={**alert.labels, "db_namespace": name})
+
+
+def _unless_locks_tell(alert: Alert) -> Alert:
+    return replace(alert, inhibited_by=("PostgresLocksPileUp",), inhibited_on=("db_namespace",))
+
+
+def _unless_its_users_tell(alert: Alert) -> Alert:
+    return replace(alert, inhibited_by=("S3CallsFail",), inhibited_on=("aws_s3_bucket",))
 
 
 def _unless_its_queue_tells(alert: Alert) -> Alert:

@@ -24,7 +24,12 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 WATCHDOG = "Watchdog"
 
 #: What says that the machine of the tests is too busy is no mistake of the rules.
-BUSY = {"DatabaseQueriesSlow", "HostCpuSaturated", "ServiceIsSlow"}
+BUSY = {
+    "DatabaseConnectionsComeLate",
+    "DatabaseQueriesSlow",
+    "HostCpuSaturated",
+    "ServiceIsSlow",
+}
 
 
 def _pager(stack: Stack) -> dict[str, Any]:

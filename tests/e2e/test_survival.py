@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.kills, pytest.mark.timeout(300)]
 
 _PARTS = (
     *("postgres", "epmd", "rabbitmq", "versitygw", "prometheus", "alertmanager", "pager"),
-    *("node-exporter", "otelcol", "zipkin"),
+    *("node-exporter", "otelcol", "zipkin", "database-reader"),
     *("shop-api", "shop-worker", "mes-api", "mes-worker", "crm-api", "crm-worker"),
 )
 

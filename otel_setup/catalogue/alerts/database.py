@@ -1,46 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Alerts about databases as their clients see them: queries fail, are slow, or find no way in."""
+"""Alerts about databases as their clients see them: queries fail, are slow, or too many."""
 
 from __future__ import annotations
 
 from otel_setup.catalogue.alerting import Alert
+from otel_setup.catalogue.alerts import connections
 from otel_setup.catalogue.boards import Query
 from otel_setup.catalogue.entries.database import (
-    CONNECTIONS,
-    CONNECTIONS_MAX,
     OPERATION_DURATION,
-    PENDING_REQUESTS,
+    REQUEST_QUERIES,
+    REQUEST_QUERY_TIME,
     RETURNED_ROWS,
 )
-from otel_setup.catalogue.jobs import alive
 from otel_setup.catalogue.model import Text
 from otel_setup.catalogue.promql import (
     Expr,
+    highest,
     increase,
     mean,
     quantile,
     rate,
     selector,
-    written,
 )
 
-FAILING_SHARE, SLOW_SECONDS = 0.05, 0.5
+FAILING_SHARE, SLOW_SECONDS, MANY_QUERIES = 0.05, 0.5, 20.0
 #: With fewer events than these, chance decides.
-_LEAST_FAILED, _LEAST_QUERIES = 5, 20
+_LEAST_FAILED, _LEAST_QUERIES, _LEAST_REQUESTS = 5, 20, 20
 
 _CLIENT = ("job", "db.namespace")
-_POOL = ("job", "db.client.connection.pool.name")
 #: A constraint that refuses a row is the database doing its work, not failing.
 _FAULT = {"error.type": "!~|IntegrityError|.*Violation"}
-_OPERATION = "{{job}} {{db_namespace}} {{db_operation_name}}"
+_ROUTE = ("job", "http.route")
+_STATEMENT = (*_CLIENT, "db.operation.name", "db.collection.name")
+_STATEMENT_NAME = "{{job}} {{db_namespace}} {{db_operation_name}} {{db_collection_name}}"
 _OF_CLIENT = {"job": "{{ $labels.job }}", "db.namespace": "{{ $labels.db_namespace }}"}
-
-_waiting = written(
-    "sum by (job, db_client_connection_pool_name)"
-    f" (avg_over_time({selector(PENDING_REQUESTS)}[1m]))",
-    "{request}",
-    PENDING_REQUESTS,
-)
 
 
 def _failing_share(over: str) -> Expr:
@@ -87,8 +80,8 @@ FAILS = Alert(
             "{{job}} {{db_namespace}} {{error_type}}",
         ),
         Query(
-            rate(OPERATION_DURATION, by=(*_CLIENT, "db.operation.name"), where=_FAULT, over="5m"),
-            _OPERATION,
+            rate(OPERATION_DURATION, by=_STATEMENT, where=_FAULT, over="5m"),
+            _STATEMENT_NAME,
         ),
     ),
     mitigation=Text(
@@ -99,49 +92,59 @@ FAILS = Alert(
     exemplars=selector(OPERATION_DURATION, {**_OF_CLIENT, **_FAULT}, part="bucket"),
 )
 
-EXHAUSTED = Alert(
-    name="DatabasePoolExhausted",
-    expr=_waiting >= 1,
-    # A process that ends while requests wait counts for one minute more.
-    lasts="2m",
+MANY = Alert(
+    name="RequestsMakeManyQueries",
+    expr=(quantile(0.95, REQUEST_QUERIES, by=_ROUTE, over="5m") > MANY_QUERIES).and_on(
+        increase(REQUEST_QUERIES, by=_ROUTE, over="5m") >= _LEAST_REQUESTS, *_ROUTE
+    ),
+    lasts="5m",
     severity="warning",
-    summary="{{ $labels.job }} waits for connections to its database.",
-    description="Requests that wait for a connection of pool "
-    "{{ $labels.db_client_connection_pool_name }}, on average: {{ $value | humanize }}.",
+    summary="Requests of {{ $labels.job }} to {{ $labels.http_route }} make many queries.",
+    description='One request in twenty makes more than {{ $value | printf "%.0f" }} queries '
+    "(p95 of the last 5 minutes).",
     meaning=Text(
-        "For two minutes at least one request has been waiting for a free connection of the pool. "
-        "A database that is away looks the same: the pool cannot fill itself.",
-        "Две минуты подряд хотя бы один запрос ждёт свободного соединения из пула. Недоступная "
-        "база выглядит так же: пул не может наполниться.",
+        "p95 of the queries that one request makes is over 20. With fewer than 20 requests in five "
+        "minutes nothing is judged.",
+        "p95 числа запросов к базе на один HTTP-запрос больше 20. Если за пять минут HTTP-запросов "
+        "меньше 20, оценки нет.",
     ),
     impact=Text(
-        "Requests are slow before they do anything; after the timeout of the pool they fail.",
-        "Запросы медлят, ещё ничего не сделав, а когда выйдет время ожидания пула, падают.",
+        "The page gets slower with each row that it shows, and keeps a connection all that time.",
+        "Страница замедляется с каждой показанной строкой и всё это время держит соединение.",
     ),
     diagnosis=Text(
-        "Is the pool full? If not, the database cannot be reached. If it is, see whether queries "
-        "became slow, or whether transactions stay open while the service does something else: "
-        "a call of another service between two queries holds a connection.",
-        "Полон ли пул? Если нет, до базы не достучаться. Если да, посмотрите, не стали ли "
-        "медленными запросы и не держит ли сервис транзакцию открытой, занимаясь другим: "
-        "вызов другого сервиса между двумя запросами удерживает соединение.",
+        "Open a trace of the route: the span of the request names the statement that repeats and "
+        "how often (http.server.db.repeated.query, http.server.db.repeated.queries). It is asked "
+        "in a loop, or by a list that is loaded row by row.",
+        "Откройте трассу этого маршрута: спан запроса называет повторяющийся запрос к базе и число "
+        "повторов (http.server.db.repeated.query, http.server.db.repeated.queries). Его задают в "
+        "цикле или список догружается построчно.",
     ),
     queries=(
         Query(
-            alive(CONNECTIONS, by=(*_POOL, "db.client.connection.state")),
-            "{{job}} {{db_client_connection_state}}",
+            highest(10, quantile(0.95, REQUEST_QUERIES, by=_ROUTE, over="5m")),
+            "{{job}} {{http_route}}",
         ),
-        Query(alive(CONNECTIONS_MAX, by=_POOL), "{{job}}"),
-        Query(quantile(0.95, OPERATION_DURATION, by=_CLIENT, over="5m"), "{{job}}"),
+        Query(
+            highest(10, quantile(0.95, REQUEST_QUERY_TIME, by=_ROUTE, over="5m")),
+            "{{job}} {{http_route}}",
+        ),
     ),
     mitigation=Text(
-        "If queries are slow, see DatabaseQueriesSlow. Otherwise enlarge the pool, as long as all "
-        "pools together stay below what the server allows.",
-        "Если запросы медленные, смотрите DatabaseQueriesSlow. Иначе увеличьте пул, пока сумма "
-        "всех пулов меньше того, что разрешает сервер.",
+        "Ask for all rows in one query: a join, or `WHERE id = ANY(...)`. Until then show fewer "
+        "rows on a page.",
+        "Запросите все строки сразу: соединением таблиц или через `WHERE id = ANY(...)`. До тех "
+        "пор показывайте на странице меньше строк.",
     ),
-    inhibited_by=("DatabaseQueriesSlow",),
-    inhibited_on=("job",),
+    exemplars=selector(
+        REQUEST_QUERIES,
+        {
+            "job": "{{ $labels.job }}",
+            "http.route": "{{ $labels.http_route }}",
+            "le": "!~(0|1|2|3|5|10|20)([.]0)?",
+        },
+        part="bucket",
+    ),
 )
 
 SLOW = Alert(
@@ -177,12 +180,12 @@ SLOW = Alert(
     ),
     queries=(
         Query(
-            quantile(0.95, OPERATION_DURATION, by=(*_CLIENT, "db.operation.name"), over="5m"),
-            _OPERATION,
+            quantile(0.95, OPERATION_DURATION, by=_STATEMENT, over="5m"),
+            _STATEMENT_NAME,
         ),
         Query(
-            mean(RETURNED_ROWS, by=(*_CLIENT, "db.operation.name"), over="5m"),
-            _OPERATION,
+            mean(RETURNED_ROWS, by=_STATEMENT, over="5m"),
+            _STATEMENT_NAME,
         ),
     ),
     mitigation=Text(
@@ -196,4 +199,4 @@ SLOW = Alert(
     ),
 )
 
-ALERTS = (FAILS, EXHAUSTED, SLOW)
+ALERTS = (FAILS, *connections.ALERTS, SLOW, MANY)

@@ -77,9 +77,9 @@ SILENT = Alert(
     ),
     mitigation=Text(
         "Start the server, or give it space on its disk. For the login set the Collector's "
-        "OTELCOL_POSTGRES_ENDPOINT, _USER and _PASSWORD; the role needs pg_monitor.",
+        "OTELCOL_POSTGRES_ENDPOINT, _USER and _PASSWORD; the role needs pg_read_all_stats.",
         "Запустите сервер или освободите место на его диске. Для входа задайте Collector "
-        "переменные OTELCOL_POSTGRES_ENDPOINT, _USER и _PASSWORD; роли нужен pg_monitor.",
+        "переменные OTELCOL_POSTGRES_ENDPOINT, _USER и _PASSWORD; роли нужен pg_read_all_stats.",
     ),
 )
 

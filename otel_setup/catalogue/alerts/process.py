@@ -17,6 +17,9 @@ _GROWTH_SHARE, _GROWTH_BYTES = 0.1, 32 * 1024 * 1024
 
 _PROCESS = "{{job}} {{instance}}"
 
+#: A server uses as many cores as it likes, and its memory is its cache.
+_SERVICE = {"process.executable.name": ""}
+
 
 def _grows() -> Expr:
     """
@@ -26,7 +29,7 @@ def _grows() -> Expr:
     process that rises and falls with its work does not count, and one that just started has
     nothing to be compared with.
     """
-    memory = selector(MEMORY_USAGE)
+    memory = selector(MEMORY_USAGE, _SERVICE)
     now = f"min by (job, instance) (min_over_time({memory}[30m]))"
     ago = f"by (job, instance) (%s_over_time({memory}[30m] offset 1h))"
     before = f"max by (job, instance) (max_over_time({memory}[30m] offset 2h))"
@@ -43,7 +46,7 @@ def _grows() -> Expr:
 
 NO_CPU_LEFT = Alert(
     name="ProcessUsesAllCpu",
-    expr=rate(CPU_TIME, by=["job", "instance"], over="5m") > BUSY_CORE,
+    expr=rate(CPU_TIME, by=["job", "instance"], where=_SERVICE, over="5m") > BUSY_CORE,
     lasts="10m",
     severity="warning",
     summary="A process of {{ $labels.job }} computes all the time.",

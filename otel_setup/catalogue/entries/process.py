@@ -3,6 +3,19 @@
 
 from otel_setup.catalogue.model import Counter, Label, Method, Text, UpDownCounter
 
+#: What tells a server from a service.
+EXECUTABLE = {
+    "process.executable.name": Label(
+        Text(
+            "program of a server that the Collector measures; absent for a service, which measures "
+            "itself",
+            "программа сервера, который измеряет Collector; отсутствует у сервиса, который "
+            "измеряет себя сам",
+        ),
+        at_most=20,
+    )
+}
+
 CPU_TIME = Counter(
     name="process.cpu.time",
     unit="s",
@@ -20,7 +33,8 @@ CPU_TIME = Counter(
                 "кто его потратил: сама программа или ядро по её просьбе",
             ),
             values=("user", "system"),
-        )
+        ),
+        **EXECUTABLE,
     },
     method=Method.UTILIZATION,
 )
@@ -28,13 +42,19 @@ CPU_TIME = Counter(
 MEMORY_USAGE = UpDownCounter(
     name="process.memory.usage",
     unit="By",
-    description=Text("Resident memory of the process.", "Резидентная память процесса."),
+    description=Text(
+        "Resident memory of the process. Processes of PostgreSQL count what they share, each as "
+        "its own, so their sum is too high.",
+        "Резидентная память процесса. Процессы PostgreSQL считают общую память каждый за свою, "
+        "поэтому их сумма завышена.",
+    ),
     why=Text(
         "A leak shows as a steady rise hours before the kernel kills the process: time to plan "
         "a restart.",
         "Утечка видна как ровный рост за часы до того, как ядро убьёт процесс: "
         "есть время спланировать перезапуск.",
     ),
+    attributes=EXECUTABLE,
     method=Method.UTILIZATION,
 )
 

@@ -45,21 +45,6 @@ def calculation_errors(*, rows: tuple[str, ...] = (), leads_to: str = "") -> Pan
     )
 
 
-def unreadable_models(*, rows: tuple[str, ...] = (), leads_to: str = "") -> Panel:
-    """Return how many price calculations could not fetch their model from the storage."""
-    chosen = {"outcome": "error", "error.type": "ModelUnavailable"}
-    return Panel(
-        title=Text("Prices without their model", "Расчёты цены без файла модели"),
-        queries=(Query(rate(mes.PRICE_CALCULATIONS, where=chosen), "storage did not answer"),),
-        why=Text(
-            "The MES reads every model from the storage. It tries again, and customers wait.",
-            "MES читает из хранилища каждую модель. Он повторяет попытки, а клиенты ждут.",
-        ),
-        rows=rows,
-        leads_to=leads_to,
-    )
-
-
 def until_priced(*, rows: tuple[str, ...] = (), leads_to: str = "") -> Panel:
     """Return how long customers wait from placing an order to its price."""
     return waits(

@@ -92,22 +92,3 @@ def mesh_cpu(*, rows: tuple[str, ...] = (), leads_to: str = "") -> Panel:
         leads_to=leads_to,
         stacked=True,
     )
-
-
-def file_failures(*, rows: tuple[str, ...] = (), leads_to: str = "") -> Panel:
-    """Return how many uploads, edits and downloads of models the Shop cannot serve."""
-    files = {"job": shop.JOB, "http.route": f"~{shop.UPLOADING}.*"}
-    total = rate(http.REQUEST_DURATION, where=files)
-    failed = rate(http.REQUEST_DURATION, where={**files, "http.response.status_code": "~5.."})
-    return Panel(
-        title=Text("Uploads and downloads that fail", "Упавшие загрузки и скачивания"),
-        queries=(Query(or_zero(failed, total), "5xx"),),
-        why=Text(
-            "Customers meet a storage that does not answer here, and also a database that does "
-            "not: the panels of the databases tell them apart.",
-            "Здесь клиенты сталкиваются с неотвечающим хранилищем, а иногда и с базой данных: "
-            "отличить помогут панели баз данных.",
-        ),
-        rows=rows,
-        leads_to=leads_to,
-    )

@@ -11,7 +11,7 @@ import pytest
 from otel_setup.catalogue.boards import Panel
 from otel_setup.catalogue.model import Text
 from services_demo.catalogue.company import CATALOGUE
-from services_demo.catalogue.dashboards import ORDER_LIST
+from services_demo.catalogue.dashboards.apis import ORDER_LIST
 from services_demo.mes.slow.switch import Cause
 
 DOCS = Path(__file__).parents[1] / "docs"

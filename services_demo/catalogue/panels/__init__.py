@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Panels about the company's own metrics; `dashboards` arranges them with those of the parts."""
 
-from services_demo.catalogue.panels.common import sessions
+from services_demo.catalogue.panels.common import sessions, used
 from services_demo.catalogue.panels.deadletters import (
     letters_age,
     letters_handled,
@@ -87,4 +87,5 @@ __all__ = [
     "transitions",
     "until_priced",
     "until_told",
+    "used",
 ]

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from otel_setup.catalogue.boards import Panel, Query, Threshold
 from otel_setup.catalogue.model import Gauge, Histogram, Text
 from otel_setup.catalogue.promql import latest, quantile
@@ -37,3 +39,8 @@ def sessions(metric: Gauge, *, rows: tuple[str, ...] = (), leads_to: str = "") -
         leads_to=leads_to,
         shape="stat",
     )
+
+
+def used(panel: Panel) -> Panel:
+    """Return *panel* as one that may not be empty: our services do what it shows."""
+    return replace(panel, may_be_empty="")

@@ -13,93 +13,23 @@ import httpx
 import pika
 import pytest
 
+from e2e.alarms import (
+    BUSY,
+    WATCHDOG,
+    begin,
+    firing,
+    heard,
+    heartbeat,
+    news,
+    notifications,
+    wait,
+)
 from e2e.running import Stack, poll_until
 from services_demo.stack import traces
 from services_demo.stack.infrastructure import RABBITMQ_USER
 from services_demo.traffic.order import FollowedOrder
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
-
-#: It fires always: its messages are the heartbeat.
-WATCHDOG = "Watchdog"
-
-#: What says that the machine of the tests is too busy is no mistake of the rules.
-BUSY = {
-    "DatabaseConnectionsComeLate",
-    "DatabaseQueriesSlow",
-    "HostCpuSaturated",
-    "ServiceIsSlow",
-}
-
-
-def _pager(stack: Stack) -> dict[str, Any]:
-    """Return what the pager knows; nothing while it does not answer."""
-    try:
-        answer = httpx.get(f"{stack.url('pager')}/api/notifications", timeout=10)
-        return dict(answer.json())
-    except httpx.HTTPError:
-        return {"heartbeat": {"state": "no answer"}, "notifications": []}
-
-
-def _heartbeat(stack: Stack) -> dict[str, Any]:
-    """Return whether the pager hears that the monitoring is alive."""
-    return dict(_pager(stack)["heartbeat"])
-
-
-def _notifications(stack: Stack) -> list[dict[str, Any]]:
-    """Return what the pager was told, the newest first."""
-    return list(_pager(stack)["notifications"])
-
-
-def _told(stack: Stack, name: str, since: float, status: str = "firing") -> list[dict[str, Any]]:
-    """Return the notifications of the alert *name* that began after *since*."""
-    return [
-        each
-        for each in _notifications(stack)
-        if each["labels"]["alertname"] == name
-        and each["status"] == status
-        and each["starts_at"] > since
-    ]
-
-
-def _news(stack: Stack, since: float) -> set[str]:
-    """Return the names of all alerts that began after *since* and were told."""
-    return {
-        each["labels"]["alertname"] for each in _notifications(stack) if each["starts_at"] > since
-    }
-
-
-def _wait(
-    stack: Stack, name: str, since: float, seconds: float, status: str = "firing"
-) -> dict[str, Any]:
-    """Wait until the alert *name* is told as *status*, and say how long it took."""
-    found = poll_until(
-        lambda: _told(stack, name, since, status), bool, f"{name} to be told as {status}", seconds
-    )
-    print(f"{name}: {status} told {time.time() - since:.1f} s after the fault")  # noqa: T201 - with -rP
-    return found[0]
-
-
-def _firing(stack: Stack, *also: str) -> set[str]:
-    """Return the names of the alerts that fire in Prometheus, or are in a state of *also*."""
-    answer = httpx.get(f"{stack.url('prometheus')}/api/v1/alerts", timeout=10)
-    return {
-        each["labels"]["alertname"]
-        for each in answer.json()["data"]["alerts"]
-        if each["state"] in {"firing", *also}
-    }
-
-
-def _begin(stack: Stack) -> float:
-    """
-    Return the time at which the company is calm: no alert fires, none is about to.
-
-    What the fault of the test before left behind would else be told as one of the next fault.
-    """
-    poll_until(
-        lambda: _firing(stack, "pending") - BUSY, lambda seen: seen == {WATCHDOG}, "calm", 120
-    )
-    return time.time()
 
 
 def _rules(stack: Stack) -> Iterator[dict[str, Any]]:
@@ -119,7 +49,7 @@ def _channel(stack: Stack) -> Iterator[pika.adapters.blocking_connection.Blockin
 def test_the_heartbeat_arrives(stack: Stack) -> None:
     """The alert that always fires has come all the way to the pager."""
     seen = poll_until(
-        lambda: _heartbeat(stack), lambda seen: seen["state"] == "alive", "the first heartbeat", 60
+        lambda: heartbeat(stack), lambda seen: seen["state"] == "alive", "the first heartbeat", 60
     )
 
     assert seen["age_seconds"] < 60
@@ -141,9 +71,9 @@ def test_a_healthy_company_is_quiet(stack: Stack, busy: FollowedOrder) -> None:
     # Most alerts hold for a minute or less before they are told: what is wrong would show.
     time.sleep(60)
 
-    told = {each["labels"]["alertname"]: each["annotations"] for each in _notifications(stack)}
+    told = {each["labels"]["alertname"]: each["annotations"] for each in notifications(stack)}
 
-    assert _firing(stack) - BUSY == {WATCHDOG}
+    assert firing(stack) - BUSY == {WATCHDOG}
     assert {name: told[name] for name in told.keys() - BUSY} == {}
 
 
@@ -154,10 +84,10 @@ def test_a_message_that_cannot_be_handled_is_told_within_seconds(
 ) -> None:
     """Its notification names queue, event and team, and leads to runbook, expression and trace."""
     assert busy.order_id
-    began = _begin(stack)
+    began = begin(stack)
     channel.basic_publish("", "mes.orders", b"poison", pika.BasicProperties(type="order.placed"))
 
-    told = _wait(stack, "EventHandlingFails", began, 30)
+    told = wait(stack, "EventHandlingFails", began, 30)
 
     labels = {
         "job": "mes-worker",
@@ -181,7 +111,7 @@ def test_a_message_that_cannot_be_handled_is_told_within_seconds(
 def _assert_a_trace_of(service: str, stack: Stack, began: float) -> None:
     """A trace link of the notification leads to a trace in Zipkin with an error of *service*."""
     told = poll_until(
-        lambda: _told(stack, "EventHandlingFails", began),
+        lambda: heard(stack, "EventHandlingFails", began),
         lambda found: bool(found and found[0]["links"]["traces"]),
         "a trace in the notification",
         30,
@@ -206,10 +136,10 @@ def test_a_queue_without_consumers_is_told_and_its_recovery_too(
 ) -> None:
     """A worker that is away has its queue named within a minute, and the end is told as well."""
     assert busy.order_id
-    began = _begin(stack)
+    began = begin(stack)
     with stack.without("shop-worker"):
-        told = _wait(stack, "QueueHasNoConsumers", began, 90)
-    over = _wait(stack, "QueueHasNoConsumers", began, 90, "resolved")
+        told = wait(stack, "QueueHasNoConsumers", began, 90)
+    over = wait(stack, "QueueHasNoConsumers", began, 90, "resolved")
 
     assert told["labels"]["queue"] == "shop.orders"
     assert over["resolved_at"] > told["received_at"]
@@ -221,13 +151,13 @@ def test_the_end_is_told_although_alertmanager_was_killed(
 ) -> None:
     """After kill -9 Alertmanager still knows whom it has told what, and tells the end of it."""
     assert busy.order_id
-    began = _begin(stack)
+    began = begin(stack)
     with stack.without("crm-worker"):
-        told = _wait(stack, "QueueHasNoConsumers", began, 90)
+        told = wait(stack, "QueueHasNoConsumers", began, 90)
         # It writes down what it has told every 5 seconds.
         time.sleep(8)
         os.kill(stack.control.processes()["alertmanager"]["pid"], signal.SIGKILL)
-    over = _wait(stack, "QueueHasNoConsumers", began, 120, "resolved")
+    over = wait(stack, "QueueHasNoConsumers", began, 120, "resolved")
 
     assert told["labels"]["queue"] == "crm.orders"
     assert over["starts_at"] == told["starts_at"]
@@ -238,31 +168,29 @@ def test_a_collector_that_is_away_is_one_notification(stack: Stack, busy: Follow
     """What is blind without it fires as well and is held back: its own alert says it all."""
     assert busy.order_id
     blind = {"PostgresSilent", "TargetDown"}
-    began = _begin(stack)
+    began = begin(stack)
     with stack.without("otelcol"):
-        _wait(stack, "CollectorDown", began, 90)
-        poll_until(lambda: _firing(stack), lambda seen: blind <= seen, f"{blind} to fire", 240)
-    over = _wait(stack, "CollectorDown", began, 90, "resolved")
+        wait(stack, "CollectorDown", began, 90)
+        poll_until(lambda: firing(stack), lambda seen: blind <= seen, f"{blind} to fire", 240)
+    over = wait(stack, "CollectorDown", began, 90, "resolved")
     # What was held back may be told when its cause is over, if it still fires.
     time.sleep(45)
 
     assert over["resolved_at"] > began
-    assert _news(stack, began) - BUSY == {"CollectorDown"}
+    assert news(stack, began) - BUSY == {"CollectorDown"}
 
 
 @pytest.mark.kills
 def test_monitoring_that_died_is_seen_by_its_silence(stack: Stack, busy: FollowedOrder) -> None:
     """Without Prometheus nobody sends an alert: the pager raises the alarm itself, and ends it."""
     assert busy.order_id
-    began = _begin(stack)
+    began = begin(stack)
     with stack.without("prometheus"):
-        poll_until(
-            lambda: _heartbeat(stack)["state"], lambda seen: seen == "silent", "silence", 200
-        )
+        poll_until(lambda: heartbeat(stack)["state"], lambda seen: seen == "silent", "silence", 200)
         page = httpx.get(stack.url("pager"), timeout=10).text
         print(f"silence told {time.time() - began:.0f} s after the end")  # noqa: T201 - with -rP
     alive = poll_until(
-        lambda: _heartbeat(stack), lambda seen: seen["state"] == "alive", "the next heartbeat", 90
+        lambda: heartbeat(stack), lambda seen: seen["state"] == "alive", "the next heartbeat", 90
     )
 
     assert "MONITORING IS SILENT" in page
@@ -273,15 +201,15 @@ def test_monitoring_that_died_is_seen_by_its_silence(stack: Stack, busy: Followe
 def test_what_was_told_outlives_the_pager(stack: Stack, busy: FollowedOrder) -> None:
     """After kill -9 the page shows the same notifications, and the heartbeat comes again."""
     assert busy.order_id
-    before = _notifications(stack)
+    before = notifications(stack)
     pid = stack.control.processes()["pager"]["pid"]
     os.kill(pid, signal.SIGKILL)
 
     after = poll_until(
-        lambda: _notifications(stack), lambda seen: seen == before, "the same notifications", 30
+        lambda: notifications(stack), lambda seen: seen == before, "the same notifications", 30
     )
     alive = poll_until(
-        lambda: _heartbeat(stack), lambda seen: seen["state"] == "alive", "the next heartbeat", 60
+        lambda: heartbeat(stack), lambda seen: seen["state"] == "alive", "the next heartbeat", 60
     )
 
     assert after == before

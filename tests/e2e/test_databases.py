@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
+from e2e.alarms import BUSY, WATCHDOG, begin, firing, news, wait
 from e2e.running import Stack, poll_until
-from e2e.test_alerts import BUSY, WATCHDOG, _begin, _firing, _news, _wait
 from services_demo.stack.infrastructure import database_url
 from services_demo.traffic.order import FollowedOrder
 
@@ -50,9 +50,9 @@ def test_a_pile_up_behind_a_lock_is_one_notification(
 ) -> None:
     """It names the database, holds back the forgotten transaction behind it, and ends with it."""
     assert busy.order_id
-    began = _begin(stack)
+    began = begin(stack)
     with _jam(url, 3):
-        told = _wait(stack, "PostgresLocksPileUp", began, 180)
+        told = wait(stack, "PostgresLocksPileUp", began, 180)
         forgotten = poll_until(
             lambda: stack.query('ALERTS{alertname="PostgresTransactionForgotten"}'),
             lambda seen: any(each.labels["alertstate"] == "firing" for each in seen),
@@ -60,27 +60,27 @@ def test_a_pile_up_behind_a_lock_is_one_notification(
             180,
         )
     # The end of a warning is told with the next message of its group, minutes later.
-    poll_until(lambda: _firing(stack) - BUSY, lambda seen: seen == {WATCHDOG}, "calm again", 120)
+    poll_until(lambda: firing(stack) - BUSY, lambda seen: seen == {WATCHDOG}, "calm again", 120)
 
     assert told["labels"]["postgresql_database_name"] == "crm"
     assert forgotten[0].labels["postgresql_database_name"] == "crm"
-    assert _news(stack, began) - BUSY == {"PostgresLocksPileUp"}
+    assert news(stack, began) - BUSY == {"PostgresLocksPileUp"}
 
 
 def test_a_database_that_is_away_is_told_within_a_minute(stack: Stack, busy: FollowedOrder) -> None:
     """By its own alert, once, whatever else its clients and the Collector say; and its end too."""
     assert busy.order_id
-    began = _begin(stack)
+    began = begin(stack)
     with stack.without("postgres"):
-        told = _wait(stack, "PostgresDown", began, 60)
+        told = wait(stack, "PostgresDown", began, 60)
         poll_until(
             lambda: stack.query('ALERTS{alertname="PostgresSilent", alertstate="firing"}'),
             bool,
             "the Collector's own alert",
             300,
         )
-    over = _wait(stack, "PostgresDown", began, 120, "resolved")
+    over = wait(stack, "PostgresDown", began, 120, "resolved")
 
     assert told["labels"]["server_port"] == str(stack.place.port("postgres"))
     assert over["resolved_at"] > told["received_at"]
-    assert _news(stack, began) & {"PostgresSilent", "DatabaseQueriesFail"} == set()
+    assert news(stack, began) & {"PostgresSilent", "DatabaseQueriesFail"} == set()

@@ -82,23 +82,21 @@ def is_ours(stack: Stack, alert: dict[str, Any]) -> bool:
     return labels["job"] in set(programs)
 
 
-def firing(stack: Stack, *also: str) -> set[str]:
-    """Return the names of the alerts that fire in Prometheus, or are in a state of *also*."""
+def firing(stack: Stack) -> set[str]:
+    """Return the names of the alerts that fire in Prometheus."""
     answer = httpx.get(f"{stack.url('prometheus')}/api/v1/alerts", timeout=10)
     return {
         each["labels"]["alertname"]
         for each in answer.json()["data"]["alerts"]
-        if each["state"] in {"firing", *also} and is_ours(stack, each)
+        if each["state"] == "firing" and is_ours(stack, each)
     }
 
 
 def begin(stack: Stack) -> float:
     """
-    Return the time at which the company is calm: no alert fires, none is about to.
+    Return the time at which no alert fires.
 
     What the fault of the test before left behind would else be told as one of the next fault.
     """
-    poll_until(
-        lambda: firing(stack, "pending") - BUSY, lambda seen: seen == {WATCHDOG}, "calm", 120
-    )
+    poll_until(lambda: firing(stack) - BUSY, lambda seen: seen == {WATCHDOG}, "calm", 120)
     return time.time()

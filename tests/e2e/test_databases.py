@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from e2e.alarms import BUSY, WATCHDOG, begin, firing, news, wait
+from e2e.alarms import BESIDES, WATCHDOG, begin, firing, news, wait
 from e2e.running import Stack, poll_until
 from services_demo.stack.infrastructure import database_url
 from services_demo.traffic.order import FollowedOrder
@@ -60,11 +60,11 @@ def test_a_pile_up_behind_a_lock_is_one_notification(
             180,
         )
     # The end of a warning is told with the next message of its group, minutes later.
-    poll_until(lambda: firing(stack) - BUSY, lambda seen: seen == {WATCHDOG}, "calm again", 120)
+    poll_until(lambda: firing(stack) - BESIDES, lambda seen: seen == {WATCHDOG}, "calm again", 120)
 
     assert told["labels"]["postgresql_database_name"] == "crm"
     assert forgotten[0].labels["postgresql_database_name"] == "crm"
-    assert news(stack, began) - BUSY == {"PostgresLocksPileUp"}
+    assert news(stack, began) - BESIDES == {"PostgresLocksPileUp"}
 
 
 def test_a_database_that_is_away_is_told_within_a_minute(stack: Stack, busy: FollowedOrder) -> None:

@@ -37,7 +37,13 @@ class StorageServer:
     """
 
     def __init__(self, folder: Path) -> None:
-        self._layout = layout.new({"STACK_DIR": str(folder), "STACK_PORTS": "free"})
+        self._layout = layout.new(
+            {
+                "STACK_DIR": str(folder),
+                "STACK_PORTS": "free",
+                "STACK_BUILD_DIR": os.environ.get("STACK_BUILD_DIR", ""),
+            }
+        )
         self._layout.logs.mkdir(parents=True, exist_ok=True)
         #: Where the objects lie as files: a folder per bucket.
         self.objects = folder / "s3" / "objects"

@@ -130,8 +130,8 @@ def test_an_answer_is_broken_half_way(
 
     (exchange,) = network.of("GetObject")
     assert exchange.status == 200
-    # What was stuck goes on when nobody waits for it any more.
-    assert exchange.down in {down, 5000 if fault.pause else down}
+    # What was stuck goes on, as far as a connection takes it that nobody reads any more.
+    assert down <= exchange.down <= (5000 if fault.pause else down)
 
 
 def test_an_upload_is_reset_half_way(storage: StorageServer, network: S3Proxy) -> None:

@@ -47,7 +47,7 @@ WHERE s.queryid IS NOT NULL
   AND s.userid <> (SELECT oid FROM pg_roles WHERE rolname = current_user)
 GROUP BY 1, 2
 ORDER BY 3 DESC
-LIMIT 1000
+LIMIT %s
 """
 
 TEXTS = """

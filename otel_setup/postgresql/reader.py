@@ -15,7 +15,14 @@ from otel_setup._guard import warn_sometimes
 from otel_setup.catalogue.entries import sessions as catalogue
 from otel_setup.instruments import Observations, observe
 from otel_setup.postgresql import queries
-from otel_setup.postgresql.statements import OTHER, Followed, Key, summary, totals_of
+from otel_setup.postgresql.statements import (
+    OTHER,
+    READ_AT_MOST,
+    Followed,
+    Key,
+    summary,
+    totals_of,
+)
 
 if TYPE_CHECKING:
     import psycopg
@@ -34,7 +41,7 @@ _CONNECT: dict[str, Any] = {
     "options": "-c statement_timeout=2s -c lock_timeout=500ms -c default_transaction_read_only=on",
 }
 
-_IDLE = ("active", "waiting", "idle", "idle_in_transaction")
+_STATES = ("active", "waiting", "idle", "idle_in_transaction")
 _OPEN = ("active", "idle_in_transaction")
 
 _Labels = dict[str, str]
@@ -193,7 +200,7 @@ class Reader:
     def _statements(self) -> list[tuple[str, int, float, int]]:
         return [
             (str(database), int(query), float(seconds), int(calls))
-            for database, query, seconds, calls in self._ask(queries.STATEMENTS)
+            for database, query, seconds, calls in self._ask(queries.STATEMENTS, READ_AT_MOST)
         ]
 
     def _up(self, reading: _Reading) -> Observations:
@@ -201,7 +208,7 @@ class Reader:
 
     def _sessions(self, reading: _Reading) -> Observations:
         for database, labels in self._each(reading):
-            for state in _IDLE:
+            for state in _STATES:
                 yield reading.sessions.get((database, state), 0), {**labels, "state": state}
 
     def _locks(self, reading: _Reading) -> Observations:

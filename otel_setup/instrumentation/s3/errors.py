@@ -48,10 +48,15 @@ def of_exception(error: BaseException) -> str:
     """Return what *error* is called: its code when it is an answer of S3, else its class."""
     response = getattr(error, "response", None)
     if isinstance(response, dict) and isinstance(response.get("Error"), dict):
-        return _code(response, response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0)
+        return _code(response, status_of(response))
     # What gave up after several attempts is less telling than why.
     last = getattr(error, "last_exception", None)
     return type(last if isinstance(last, Exception) else error).__name__
+
+
+def status_of(response: dict[str, Any]) -> int:
+    """Return the status of the answer that an exception carries; 0 for none."""
+    return response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0
 
 
 def _code(parsed: dict[str, Any], status: int) -> str:

@@ -99,6 +99,5 @@ def _is_expected(error: BaseException) -> bool:
     response = getattr(error, "response", None)
     if not isinstance(response, dict):
         return False
-    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode") or 0
     method = getattr(error, "operation_name", "")
-    return errors.is_expected(method, status, errors.of_exception(error))
+    return errors.is_expected(method, errors.status_of(response), errors.of_exception(error))
